@@ -1,0 +1,38 @@
+# make demo   the whole walk on this machine        make test   every test (a missing part is a named skip)
+# make setup  only .venv, from hashed requirements  make check  format, lint, types, imports
+.PHONY: demo setup dev check test clean
+.DEFAULT_GOAL := demo
+
+PYTHON ?= python3
+RUN := .venv/.run.stamp
+DEV := .venv/.dev.stamp
+
+demo: $(RUN)
+	@.venv/bin/openmid demo $(DEMO)
+
+setup: $(RUN)
+
+dev: $(DEV)
+
+$(RUN): requirements/run.txt pyproject.toml scripts/need
+	@scripts/need $(PYTHON)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+check: $(DEV)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: $(DEV)
+	.venv/bin/pytest -n 2 --dist loadgroup $(TEST)
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

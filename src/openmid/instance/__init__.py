@@ -1,0 +1,1 @@
+"""The instance: the control plane. Records, ECC queue, actions, channel, pages."""

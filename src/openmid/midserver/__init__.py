@@ -1,0 +1,1 @@
+"""The MID Server: opens no port, takes work from the instance, calls partners with mutual TLS."""

@@ -1,0 +1,1 @@
+"""What an instance and a MID Server say to each other: versioned messages, probes, sealed secrets."""

@@ -1,0 +1,30 @@
+"""JSON in and out, bounded and typed."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class WireError(Exception):
+    """A message does not have the shape that its version of the protocol says."""
+
+
+def encode(message: object) -> bytes:
+    """One message as UTF-8 JSON."""
+    return msgspec.json.encode(message)
+
+
+def decode(raw: bytes, kind: type[T]) -> T:
+    """The message in `raw`.
+
+    Raises:
+        WireError: not JSON, or not a `kind`; says which field.
+    """
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"not a valid {kind.__name__}: {error}") from error

@@ -1,0 +1,47 @@
+"""The real parts that tests talk to. A missing one is a skip that names it, and a failure under OPENMID_REQUIRE_ALL=1."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+BCPROV_JARS = (Path("/usr/share/java/bcprov.jar"),)
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def missing(part: str, package: str) -> None:
+    """End the test: `part` is not on this machine, Debian's `package` has it."""
+    sentence = f"{part} is not on this machine (Debian package {package})"
+    if os.environ.get("OPENMID_REQUIRE_ALL") == "1":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program that a test needs."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        missing(name, package)
+    assert found
+    return found
+
+
+def bcprov() -> Path:
+    """Bouncy Castle's provider, as Debian packages it."""
+    for jar in BCPROV_JARS:
+        if jar.exists():
+            return jar
+    missing("Bouncy Castle's bcprov.jar", "libbcprov-java")
+    raise AssertionError
+
+
+def chromium() -> str:
+    """A Chromium that Playwright can drive."""
+    for name in CHROMIUM_NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    return program("chromium", "chromium")
