@@ -1,0 +1,1 @@
+"""Who may do what: roles, API tokens, and how a request shows whose it is."""

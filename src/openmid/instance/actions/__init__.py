@@ -1,0 +1,1 @@
+"""Actions, their REST steps, and their executions."""

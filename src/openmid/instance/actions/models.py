@@ -1,0 +1,172 @@
+"""Actions and REST steps, which people edit; executions, which the queue's writer writes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+
+from openmid.instance.actions import validation
+from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
+from openmid.instance.connections.validation import base_url, url_path
+from openmid.instance.ecc.models import WrittenByTheQueue
+from openmid.instance.records.base import Record
+
+
+class State(models.TextChoices):
+    """An execution's state, and a step's."""
+
+    WAITING = "Waiting", "Waiting"
+    IN_PROGRESS = "In Progress", "In Progress"
+    COMPLETED = "Completed", "Completed"
+    ERROR = "Error", "Error"
+    CANCELLED = "Cancelled", "Cancelled"
+
+
+class Action(Record):
+    """A named sequence of steps. `POST /api/v1/actions/{name}/execute` runs it."""
+
+    name = models.CharField(
+        "Action name",
+        max_length=80,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"\A[A-Za-z0-9_][A-Za-z0-9_ .-]*\Z",
+                "An action's name has letters, digits, spaces, underscore, dot and hyphen.",
+            )
+        ],
+        error_messages={"unique": "An action with this name exists already."},
+    )
+    description = models.TextField("Description", blank=True, default="")
+
+    class Meta:
+        db_table = "action"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RestStep(Record):
+    """One HTTP request of an action."""
+
+    class Connection(models.TextChoices):
+        ALIAS = "alias", "Use Connection Alias"
+        INLINE = "inline", "Define Connection Inline"
+
+    class Method(models.TextChoices):
+        GET = "GET"
+        POST = "POST"
+        PUT = "PUT"
+        PATCH = "PATCH"
+        DELETE = "DELETE"
+
+    action = models.ForeignKey(Action, related_name="steps", on_delete=models.CASCADE)
+    order = models.PositiveIntegerField("Order", default=1)
+    name = models.CharField("Name", max_length=80, default="REST")
+    connection = models.CharField("Connection", max_length=8, choices=Connection.choices, default=Connection.ALIAS)
+    connection_alias = models.ForeignKey(
+        ConnectionAlias, verbose_name="Connection alias", null=True, blank=True, on_delete=models.PROTECT
+    )
+    inline_url = models.CharField(
+        "Base URL", max_length=2048, blank=True, default="", help_text="https://host, or mauth://host with a protocol."
+    )
+    method = models.CharField("HTTP method", max_length=8, choices=Method.choices, default=Method.GET)
+    resource_path = models.CharField("Resource path", max_length=2048, blank=True, default="", validators=[url_path])
+    headers: models.JSONField[Any, Any] = models.JSONField(
+        "Headers", default=list, blank=True, validators=[validation.headers]
+    )
+    query: models.JSONField[Any, Any] = models.JSONField(
+        "Query parameters", default=list, blank=True, validators=[validation.query]
+    )
+    body = models.TextField("Request body", blank=True, default="")
+
+    class Meta:
+        db_table = "rest_step"
+        verbose_name = "REST step"
+        ordering = ("order", "sys_created_on")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def base_url(self) -> str:
+        """The URL of the alias's active connection, or the one that stands in the step; empty when there is none."""
+        if self.connection == self.Connection.INLINE:
+            return self.inline_url
+        connection = self.connection_alias.active_connection() if self.connection_alias else None
+        return connection.connection_url if connection else ""
+
+    def clean(self) -> None:
+        """The rules that need more than one field.
+
+        Raises:
+            ValidationError: by field.
+        """
+        if self.connection == self.Connection.ALIAS:
+            if self.connection_alias is None:
+                raise ValidationError({"connection_alias": "Choose a connection alias."})
+            return
+        if not self.inline_url:
+            raise ValidationError({"inline_url": "Enter the base URL, for example https://partner.example."})
+        schemes = frozenset({"https", *MidProtocolProfile.objects.values_list("protocol", flat=True)})
+        try:
+            base_url(self.inline_url, schemes)
+        except ValidationError as error:
+            raise ValidationError({"inline_url": error.messages}) from None
+
+
+class Execution(WrittenByTheQueue):
+    """One run of an action."""
+
+    sys_id = models.CharField("Sys ID", max_length=32, primary_key=True)
+    sys_created_on = models.BigIntegerField("Created (µs)")
+    sys_created_by = models.CharField("Started by", max_length=150)
+    action = models.CharField(max_length=32)  # its sys_id: an execution outlives its action
+    action_name = models.CharField("Action", max_length=80)
+    state = models.CharField("State", max_length=12, choices=State.choices)
+    finished = models.BigIntegerField("Finished (µs)", null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)
+
+    class Meta:
+        db_table = "execution"
+        ordering = ("-sys_created_on",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sys_created_by", "idempotency_key"], name="execution_idempotency")
+        ]
+        indexes: ClassVar = [models.Index(fields=["sys_created_on"], name="execution_created")]
+
+    def __str__(self) -> str:
+        return f"{self.action_name} {self.sys_id}"
+
+
+class StepExecution(WrittenByTheQueue):
+    """One step of an execution: what was planned, the job on the queue, and how it ended."""
+
+    sys_id = models.CharField("Sys ID", max_length=32, primary_key=True)
+    execution = models.CharField(max_length=32)
+    position = models.SmallIntegerField()
+    name = models.CharField(max_length=80)
+    state = models.CharField(max_length=12, choices=State.choices)
+    plan = models.TextField()  # JSON: actions.planner.Plan
+    item = models.CharField(max_length=32, default="")  # its job on the ECC queue
+    response = models.CharField(max_length=32, default="")  # the input item with the result
+    mid_server = models.CharField(max_length=80, default="")
+    fips_proof = models.TextField(default="")  # JSON: the MID Server's proof when the result came
+    error = models.TextField(default="")  # JSON: code, message, remedy
+    started = models.BigIntegerField(null=True)
+    finished = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "step_execution"
+        ordering = ("execution", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["execution", "position"], name="step_execution_position")
+        ]
+        indexes: ClassVar = [models.Index(fields=["item"], name="step_execution_item")]
+
+    def __str__(self) -> str:
+        return self.name

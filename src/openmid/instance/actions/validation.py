@@ -1,0 +1,42 @@
+"""What may stand in the fields of actions and steps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+_TOKEN = re.compile(r"\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110, section 5.6.2
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
+
+
+def pairs(value: Any) -> list[tuple[str, str]]:
+    """`value` as a list of (name, value), in order, duplicates kept.
+
+    Raises:
+        ValidationError: another shape.
+    """
+    shape = isinstance(value, list) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+        for pair in value
+    )
+    if not shape:
+        raise ValidationError('Write a list of [name, value] pairs, for example [["Accept", "application/json"]].')
+    return [(name, text) for name, text in value]
+
+
+def headers(value: Any) -> None:
+    """Header fields as RFC 9110 has them; those that belong to the connection are the MID Server's."""
+    for name, text in pairs(value):
+        if not _TOKEN.match(name):
+            raise ValidationError(f"“{name}” cannot be a header's name (RFC 9110, section 5.1).")
+        if name.lower() in _OURS:
+            raise ValidationError(f"The MID Server sets {name} itself.")
+        if any(character in text for character in "\r\n\0"):
+            raise ValidationError(f"The value of header {name} has a line break in it.")
+
+
+def query(value: Any) -> None:
+    """Query parameters: any text; the MID Server encodes them."""
+    pairs(value)

@@ -1,0 +1,1 @@
+"""The ASGI wing: what machines do often. Claims, results, heartbeats, enrolment; execute."""

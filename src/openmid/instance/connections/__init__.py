@@ -1,0 +1,1 @@
+"""Connection & Credential Aliases, HTTP(s) Connections and MID Protocol Profiles."""

@@ -1,0 +1,114 @@
+"""What may stand in the fields of aliases, connections and profiles: each rule with its sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import urllib.parse
+
+from django.core.exceptions import ValidationError
+
+_SCHEMES = """
+about amqp amqps blob data file ftp ftps git http https imap javascript jdbc ldap ldaps mailto mqtt mqtts nfs pop3
+redis sftp smb smtp ssh ssl svn tcp telnet tls udp unix urn ws wss
+"""
+KNOWN_SCHEMES = frozenset(_SCHEMES.split())
+_LABEL = re.compile(r"\A(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
+_PATH = re.compile(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@%/{}]*\Z")
+
+
+def alias_name(value: str) -> None:
+    """Letters, digits, underscore."""
+    if not re.fullmatch(r"[A-Za-z0-9_]+", value):
+        raise ValidationError("An alias's name has only letters, digits and underscores.")
+
+
+def protocol_name(value: str) -> None:
+    """Lower-case letters and digits (the article: no upper case, no special characters, not http or https)."""
+    if not re.fullmatch(r"[a-z0-9]+", value):
+        raise ValidationError(
+            f"“{value}” cannot be a protocol's name: it has only lower-case letters and digits, for example mauth."
+        )
+    if not value[0].isalpha():
+        raise ValidationError(
+            f"“{value}” cannot be a protocol's name: it starts with a letter (RFC 3986, section 3.1)."
+        )
+    if value in KNOWN_SCHEMES:
+        raise ValidationError(f"“{value}” is a URL scheme that is already in use. Choose another name, such as mauth.")
+
+
+def host(value: str) -> None:
+    """A host name or an IP address, and nothing around it."""
+    if "://" in value:
+        raise ValidationError("Enter the host only, without https:// in front of it.")
+    if "/" in value:
+        raise ValidationError("Enter the host only. A path belongs in Base path.")
+    if is_ipv6(value):
+        return
+    if ":" in value:
+        raise ValidationError("Enter the host only. The port belongs in Port.")
+    labels = value.rstrip(".").split(".")
+    if len(value) > 253 or not all(_LABEL.match(label) for label in labels):
+        raise ValidationError(f"“{value}” is neither a host name nor an IP address.")
+
+
+def is_ipv6(value: str) -> bool:
+    """Whether `value` is an IPv6 address, with or without brackets."""
+    try:
+        ipaddress.IPv6Address(value.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def url_path(value: str) -> None:
+    """A path without query and fragment."""
+    if "?" in value or "#" in value:
+        raise ValidationError("A path has no ? and no #: query parameters have a field of their own.")
+    if "://" in value:
+        raise ValidationError("Enter the path only, without the host.")
+    if not _PATH.match(value):
+        raise ValidationError("A path has only the characters that RFC 3986 allows; write others as %XX.")
+
+
+def certificates(value: str) -> None:
+    """One or more certificates in PEM."""
+    from cryptography import x509
+
+    try:
+        x509.load_pem_x509_certificates(value.encode())
+    except ValueError:
+        raise ValidationError(
+            "CA certificates are in PEM: one or more blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----."
+        ) from None
+
+
+def keystore_path(value: str) -> None:
+    """One path, on one line."""
+    if any(ord(character) < 32 for character in value):
+        raise ValidationError("A keystore's path is one line.")
+
+
+def base_url(value: str, schemes: frozenset[str]) -> urllib.parse.SplitResult:
+    """The parts of `https://host[:port][/path]` or the same with one of the registered protocols.
+
+    Raises:
+        ValidationError: another shape; says which part.
+    """
+    try:
+        parts = urllib.parse.urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValidationError(f"“{value}” is not a URL.") from None
+    if parts.scheme not in schemes:
+        known = ", ".join(sorted(schemes))
+        raise ValidationError(f"The URL starts with a protocol that is known here ({known}) and ://.")
+    if parts.username is not None or parts.password is not None:
+        raise ValidationError("A URL has no user name and password in it.")
+    if parts.query or parts.fragment:
+        raise ValidationError("A base URL has no ? and no #: query parameters have a field of their own.")
+    if not parts.hostname or port == 0:
+        raise ValidationError("The URL names a host, and a port from 1 to 65535 if any.")
+    host(parts.hostname)
+    url_path(parts.path)
+    return parts

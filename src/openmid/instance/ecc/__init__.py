@@ -1,0 +1,1 @@
+"""The ECC queue: jobs for MID Servers and what came back. `queue.sql` holds every statement."""

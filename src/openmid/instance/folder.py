@@ -1,0 +1,127 @@
+"""The instance's folder: everything that it keeps, and nothing outside it.
+
+instance.json       host, port and public names
+openmid.sqlite3     the database
+static/             the pages' files, collected at init
+tls/                ca.pem, server.pem; their keys, encrypted
+secrets/  (0700)    field.key, django.key, tls.password (0600)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from openmid.instance.errors import FolderError
+
+ENVIRONMENT = "OPENMID_INSTANCE_DIR"
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where the instance listens, and the names by which it is called."""
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    public_names: tuple[str, ...] = field(default=())
+
+    @property
+    def names(self) -> list[str]:
+        """Every name and address of the server certificate, the first one first."""
+        host = () if self.host in ("0.0.0.0", "::") else (self.host,)  # noqa: S104  (compared, not bound)
+        return list(dict.fromkeys((*self.public_names, *host, "localhost", "127.0.0.1")))
+
+    @property
+    def url(self) -> str:
+        """The instance's address, as a browser and a MID Server use it."""
+        name = self.names[0]
+        return f"https://{f'[{name}]' if ':' in name else name}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The paths inside an instance's folder."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "openmid.sqlite3"
+
+    @property
+    def static(self) -> Path:
+        return self.path / "static"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def ca(self) -> Path:
+        return self.tls / "ca.pem"
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / "secrets"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "instance.json"
+
+    def listen(self) -> Listen:
+        """What `instance.json` says.
+
+        Raises:
+            FolderError: not an instance's folder.
+        """
+        try:
+            stored = json.loads(self.settings.read_text())
+            return Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
+        except FileNotFoundError:
+            raise FolderError(
+                f"{self.path} is not an instance's folder", f"run: openmid instance init {self.path}"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
+
+    def write_listen(self, listen: Listen) -> None:
+        """Keep `listen` in `instance.json`."""
+        write(self.settings, json.dumps(asdict(listen), indent=2).encode() + b"\n", 0o644)
+
+    def secret(self, name: str, *, create: bool = False) -> str:
+        """The secret `name` (64 hex digits); with `create`, made by the first call.
+
+        Raises:
+            FolderError: it is missing or cannot be read.
+        """
+        path = self.secrets / name
+        if create and not path.exists():
+            self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(path, secrets.token_hex(32).encode() + b"\n", 0o600)
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            raise FolderError(
+                f"{path} cannot be read: {error.strerror}",
+                "restore it from a backup: without it the stored passwords cannot be opened",
+            ) from None
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    """Replace `path` by `content` at once: a reader sees the old file or the new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""MID Servers as the instance knows them: enrolment, validation, selection."""

@@ -1,0 +1,108 @@
+"""MID Servers (`ecc_agent`) and the one-time tokens by which they enrol."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from openmid.instance.records import clock
+from openmid.instance.records.actor import actor
+from openmid.instance.records.base import Record
+from openmid.instance.records.secrets import digest
+
+HEARTBEAT_MS = 5_000
+DOWN_AFTER = 3 * HEARTBEAT_MS * 1000
+"""Microseconds without a heartbeat after which a MID Server is Down."""
+
+TOKEN_LIFETIME = timedelta(hours=1)
+NAME = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,79}\Z",
+    "A MID Server's name has letters, digits, underscore, dot and hyphen, and starts with a letter or digit.",
+)
+
+
+class Validated(models.TextChoices):
+    """Whether an administrator has confirmed the MID Server's key."""
+
+    TRUE = "true", "Yes"
+    FALSE = "false", "No"
+    REKEY = "rekey", "Rekey"
+
+
+class MidServer(Record):
+    """A MID Server. Its heartbeat's columns are written by the channel, the rest by an administrator."""
+
+    name = models.CharField("Name", max_length=80, unique=True, validators=[NAME])
+    host_name = models.CharField("Host name", max_length=255, blank=True, default="")
+    host_os_distribution = models.CharField("Host OS distribution", max_length=255, blank=True, default="")
+    version = models.CharField("Version", max_length=80, blank=True, default="")
+    validated = models.CharField("Validated", max_length=8, choices=Validated.choices, default=Validated.FALSE)
+    validated_by = models.CharField("Validated by", max_length=150, blank=True, default="")
+    validated_at = models.DateTimeField("Validated at", null=True, blank=True)
+    public_key = models.TextField("Public key", blank=True, default="")
+    fingerprint = models.CharField("Key fingerprint", max_length=95, blank=True, default="")
+    credential_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
+    reported_status = models.CharField("Reported status", max_length=40, blank=True, default="", editable=False)
+    started = models.BigIntegerField("Started (µs)", null=True, blank=True)
+    last_refreshed = models.BigIntegerField("Last refreshed (µs)", null=True, blank=True)
+    fips_enforced = models.BooleanField("FIPS Enforced", default=False)
+    proof: models.JSONField[Any, Any] = models.JSONField("Proof of FIPS Enforced Mode", null=True, blank=True)
+    profile_statuses: models.JSONField[Any, Any] = models.JSONField("Protocol profiles", default=list, blank=True)
+    egress: models.JSONField[Any, Any] = models.JSONField("Egress rules", default=list, blank=True)
+    configuration = models.PositiveBigIntegerField("Configuration", default=1, editable=False)
+
+    class Meta:
+        db_table = "ecc_agent"
+        verbose_name = "MID Server"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def status(self) -> str:
+        """`Up`, `Down`, or what the MID Server says of itself."""
+        if self.last_refreshed is None or clock.now() - self.last_refreshed > DOWN_AFTER:
+            return "Down"
+        return self.reported_status or "Up"
+
+
+class EnrolmentToken(Record):
+    """A one-time token, valid for one hour, by which a MID Server enrols. Only its hash is kept."""
+
+    name = models.CharField(
+        "MID Server", max_length=80, validators=[NAME], help_text="The name of the MID Server that will use the token."
+    )
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires = models.DateTimeField("Expires", editable=False)
+    used_at = models.DateTimeField("Used", null=True, blank=True, editable=False)
+    used_by = models.ForeignKey(
+        MidServer, verbose_name="Used by", null=True, blank=True, editable=False, on_delete=models.SET_NULL
+    )
+
+    class Meta:
+        db_table = "mid_enrolment_token"
+        verbose_name = "enrolment token"
+        ordering = ("-sys_created_on",)
+
+    def __str__(self) -> str:
+        return f"enrolment token for {self.name}"
+
+    @classmethod
+    def issue(cls, name: str) -> tuple[EnrolmentToken, str]:
+        """A new token for the MID Server `name`: the record, and the token itself, which is shown once.
+
+        Raises:
+            ValidationError: not a MID Server's name.
+        """
+        clear = f"enrol-{secrets.token_urlsafe(32)}"
+        token = cls(name=name, token_hash=digest(clear), expires=timezone.now() + TOKEN_LIFETIME)
+        token.sys_created_by = actor()
+        token.full_clean()
+        token.save()
+        return token, clear

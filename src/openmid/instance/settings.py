@@ -1,0 +1,124 @@
+"""Django's settings. The instance's folder comes from OPENMID_INSTANCE_DIR; without one they only serve type checkers.
+
+Secure by default: cookies for HTTPS only, no framing, no sniffing, names checked, HSTS except on loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from openmid.instance.errors import FolderError
+from openmid.instance.folder import ENVIRONMENT, Folder, Listen
+from openmid.instance.web.theme import UNFOLD as UNFOLD
+
+OPENMID_FOLDER: Path | None = Path(os.environ[ENVIRONMENT]).absolute() if os.environ.get(ENVIRONMENT) else None
+_folder = Folder(OPENMID_FOLDER) if OPENMID_FOLDER else None
+
+
+def _listen() -> Listen:
+    try:
+        return _folder.listen() if _folder else Listen()
+    except FolderError:
+        return Listen()
+
+
+SECRET_KEY = _folder.secret("django.key") if _folder else secrets.token_hex(32)
+DEBUG = False
+ALLOWED_HOSTS = _listen().names
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+ROOT_URLCONF = "openmid.instance.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "openmid.instance.access",
+    "openmid.instance.mid",
+    "openmid.instance.connections",
+    "openmid.instance.ecc",
+    "openmid.instance.actions",
+    "openmid.instance.web",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "openmid.instance.records.actor.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# Two writers share the file (this one, and the queue's writer): both begin IMMEDIATE, so that neither fails half-way.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(_folder.database) if _folder else ":memory:",
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        },
+    }
+}
+
+STATIC_URL = "/static/"
+STATIC_ROOT = str(_folder.static) if _folder else None
+
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_NAME = "openmid_session"
+CSRF_COOKIE_NAME = "openmid_csrf"
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SECURE = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = 0 if _listen().names[0] in ("127.0.0.1", "localhost", "::1") else 31_536_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"openmid": {"level": "INFO"}, "django.server": {"level": "WARNING"}},
+}

@@ -1,0 +1,9 @@
+"""Django's side of the instance: the Table API and its neighbours, then the pages."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("openmid.instance.web.urls")),
+]

@@ -1,0 +1,1 @@
+"""The pages: forms and lists, Workflow Studio, Execution Details."""
