@@ -1,0 +1,186 @@
+"""agent/config.xml: the product's `<parameters>` with `<parameter name= value=/>`, and the `<egress>` rules.
+
+A value is changed in place, so that comments, order and formatting stay as the administrator left them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Self
+from xml.etree.ElementTree import Element, ParseError
+from xml.sax.saxutils import quoteattr
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from openmid.midserver.errors import ConfigError
+
+FILE = "config.xml"
+FIPS_ENFORCED = "mid.fips.enforced"
+
+# A comment (skipped, never changed), or one <parameter> tag whatever its attributes and quotes.
+_TAG = re.compile(r"<!--.*?-->|<parameter(?:\s+[\w.:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"([\w.:-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+
+
+def agent_folder(folder: Path) -> Path:
+    """The agent folder for `--dir`, which may name it or the folder around it.
+
+    Raises:
+        ConfigError: there is no MID Server.
+    """
+    for candidate in (folder, folder / "agent"):
+        if (candidate / FILE).is_file():
+            return candidate.resolve()
+    raise ConfigError(f"there is no MID Server in {folder}", "openmid mid install DIR lays one out")
+
+
+def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """`content` in `path`, whole or not at all, readable by its owner only unless `mode` says otherwise."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Config:
+    """One agent/config.xml. Changes are in memory until `save`."""
+
+    def __init__(self, agent: Path, text: str) -> None:
+        self.agent = agent
+        self._text = text
+        self._root = _parse(agent / FILE, text)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The configuration of the MID Server in `folder` (DIR or DIR/agent).
+
+        Raises:
+            ConfigError: missing, unreadable, or not the XML that it should be.
+        """
+        agent = agent_folder(folder)
+        try:
+            return cls(agent, (agent / FILE).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{agent / FILE} cannot be read: {_reason(error)}") from error
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.agent / FILE
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """A parameter's value; `default` when it is absent or empty. The last one counts, as in the product."""
+        found = [p.get("value", "") for p in self._root.iter("parameter") if p.get("name") == name]
+        return (found[-1] if found else "") or default
+
+    def required(self, name: str) -> str:
+        """A parameter that there is no default for.
+
+        Raises:
+            ConfigError: absent or empty.
+        """
+        value = self.parameter(name)
+        if not value:
+            raise ConfigError(f'{self.path} has no value for the parameter "{name}"', "add it, or install anew")
+        return value
+
+    def number(self, name: str, default: int, smallest: int, largest: int) -> int:
+        """A whole number.
+
+        Raises:
+            ConfigError: something else, or out of bounds.
+        """
+        value = self.parameter(name, str(default))
+        if not value.isdecimal() or not smallest <= int(value) <= largest:
+            sentence = f'the parameter "{name}" in {self.path} is "{value}"'
+            raise ConfigError(sentence, f"a whole number from {smallest} to {largest} belongs there")
+        return int(value)
+
+    @property
+    def fips_enforced(self) -> bool:
+        """Whether this MID Server may only run in FIPS Enforced Mode."""
+        value = self.parameter(FIPS_ENFORCED, "false")
+        if value not in ("true", "false"):
+            # A typing mistake must never switch the mode off.
+            raise ConfigError(
+                f'the parameter "{FIPS_ENFORCED}" in {self.path} is "{value}"', "true or false belongs there"
+            )
+        return value == "true"
+
+    def elements(self, group: str) -> list[Element]:
+        """The elements within `<group>`, in order."""
+        return [element for found in self._root.iter(group) for element in found]
+
+    def set_parameter(self, name: str, value: str) -> None:
+        """Change a parameter where it stands, or add it at the end of `<parameters>`."""
+        changed, count = self._replaced(name, value)
+        if not count:
+            head, _, tail = self._text.rpartition("</parameters>")
+            changed = (
+                f"{head.rstrip()}\n  <parameter name={quoteattr(name)} value={quoteattr(value)}/>\n</parameters>{tail}"
+            )
+        self._root = _parse(self.path, changed)
+        self._text = changed
+        if self.parameter(name) != value:
+            raise ConfigError(f'the parameter "{name}" cannot be written to {self.path}', "set it by hand")
+
+    def _replaced(self, name: str, value: str) -> tuple[str, int]:
+        count = 0
+
+        def change(tag: re.Match[str]) -> str:
+            nonlocal count
+            attributes = dict(_ATTRIBUTE.findall(tag[0])) if not tag[0].startswith("<!--") else {}
+            if attributes.get("name", "")[1:-1] != name:
+                return tag[0]
+            count += 1
+            if "value" not in attributes:
+                return tag[0].replace("<parameter", f"<parameter value={quoteattr(value)}", 1)
+            return re.sub(r"(\svalue\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda m: m[1] + quoteattr(value), tag[0], count=1)
+
+        return _TAG.sub(change, self._text), count
+
+    def save(self) -> None:
+        """Write the file, whole or not at all, with the permissions that it has.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        try:
+            write_atomic(self.path, self._text.encode(), self.path.stat().st_mode & 0o777)
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be written: {_reason(error)}") from error
+
+
+def _parse(path: Path, text: str) -> Element:
+    try:
+        root: Element = fromstring(text, forbid_dtd=True)
+    except (ParseError, DefusedXmlException) as error:
+        raise ConfigError(f"{path} is not well-formed XML: {error}", "mend it, or restore a backup") from error
+    if root.tag != "parameters":
+        raise ConfigError(f"{path} begins with <{root.tag}>, not with <parameters>", "mend it, or restore a backup")
+    return root
+
+
+def _reason(error: Exception) -> str:
+    """An operating system's words, without the path that the sentence has already."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,0 +1,91 @@
+"""The one process that serves an agent folder: its lock, its pid, its status file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from openmid.midserver.config import write_atomic
+from openmid.midserver.errors import AlreadyRunning
+
+LOCK, PID, STATUS = "work/mid.lock", "work/mid.pid", "work/status.json"
+
+
+class Lock:
+    """Held by the process as long as it lives: the kernel lets go of it, however the process ends."""
+
+    def __init__(self, agent: Path) -> None:
+        """Take the lock and write the pid.
+
+        Raises:
+            AlreadyRunning: another process has it; names its pid.
+        """
+        (agent / "work").mkdir(mode=0o700, exist_ok=True)
+        self._descriptor = os.open(agent / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(self._descriptor)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise AlreadyRunning(
+                f"the MID Server in {agent} is running already (pid {_pid(agent)})", "agent/bin/mid.sh stop stops it"
+            ) from error
+        self._agent = agent
+        write_atomic(agent / PID, f"{os.getpid()}\n".encode(), 0o644)
+
+    def release(self) -> None:
+        """Let go, and remove what only a running MID Server has."""
+        for name in (PID, STATUS):
+            (self._agent / name).unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """The lock, or OSError. `running_pid` holds it for a moment when it looks: hence the second and third try."""
+    for attempt in range(3):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if attempt == 2:
+                raise
+            time.sleep(0.05)
+
+
+def running_pid(agent: Path) -> int | None:
+    """The pid of the process that serves this agent folder, or None. A left-over pid file deceives nobody."""
+    try:
+        descriptor = os.open(agent / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return _pid(agent)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _pid(agent: Path) -> int:
+    """What the pid file says; 0 in the moment before it is written."""
+    try:
+        return int((agent / PID).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def write_status(agent: Path, status: dict[str, Any]) -> None:
+    """What `mid.sh status` shows besides the pid. Holds no secret."""
+    write_atomic(agent / STATUS, json.dumps(status, indent=2).encode(), 0o644)
+
+
+def read_status(agent: Path) -> dict[str, Any]:
+    """The last status written by the running process; empty when there is none."""
+    try:
+        status = json.loads((agent / STATUS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}
