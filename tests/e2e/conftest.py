@@ -1,0 +1,45 @@
+"""One walk for all tests of this folder: a real instance, a real MID Server in FIPS Enforced Mode, a real partner."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openmid.demo import report, walk
+from openmid.demo.instance_api import Json
+from openmid.demo.stage import Stage
+from openmid.demo.walk import Walk
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """The demo's walk up to its records, left standing."""
+    folder: Path = tmp_path_factory.mktemp("walk")
+    with contextlib.ExitStack() as stack:
+        this = Walk(folder, Stage(to_stderr=True, without_fips=False), fips=True, stack=stack)
+        for step in (walk.find_provider, walk.start_instance, walk.install_mid, walk.enforce_fips):
+            step(this)
+        for step in (walk.convert_keystore, walk.start_partner, walk.make_records):
+            step(this)
+        yield this
+
+
+@pytest.fixture
+def profile(standing: Walk) -> Iterator[Json]:
+    """The profile `mauth`, as it was before the test."""
+    yield standing.profile
+    assert standing.certificates
+    good = {"keystore_path": str(standing.bcfks), "password": standing.certificates.password, "applies_to": "specific"}
+    columns = good | {"mid_list": standing.mid["sys_id"]}
+    walk.api(standing).change("mid_protocol_profile", standing.profile["sys_id"], **columns)
+
+
+def first_error(details: Json) -> Json:
+    """The error of an execution that ended with one."""
+    assert details["state"] == "Error", report.partner_saw(details)
+    error = details["steps"][0]["error"]
+    assert isinstance(error, dict)
+    return error
