@@ -1,1 +1,61 @@
-"""Keystores without a JVM: BCFKS, PKCS12 and PEM, read and written."""
+"""Keystores: BCFKS read and written without a JVM; PKCS12 and PEM; and what a file really is.
+
+>>> from openmid import keystore
+>>> store = keystore.load("client.bcfks", "store password")
+>>> store["client"].private_key, store["client"].certificates      # PKCS#8 DER; X.509 DER, leaf first
+
+Importing this imports nothing of cryptography: what a file needs is loaded when it is read.
+"""
+
+from openmid.keystore.conversion import conversion_command
+from openmid.keystore.entries import (
+    Entry,
+    KeyEntry,
+    OpaqueEntry,
+    PrivateKeyEntry,
+    SecretKeyEntry,
+    TrustedCertificateEntry,
+)
+from openmid.keystore.errors import (
+    Damaged,
+    FileProblem,
+    KeyMismatch,
+    KeystoreError,
+    NoSuchAlias,
+    NotApproved,
+    TooExpensive,
+    Unstorable,
+    UnsupportedType,
+    WrongKeyPassword,
+    WrongPassword,
+    WrongType,
+)
+from openmid.keystore.formats import detect, dumps, load, loads
+from openmid.keystore.store import KeyStore
+
+__all__ = [
+    "Damaged",
+    "Entry",
+    "FileProblem",
+    "KeyEntry",
+    "KeyMismatch",
+    "KeyStore",
+    "KeystoreError",
+    "NoSuchAlias",
+    "NotApproved",
+    "OpaqueEntry",
+    "PrivateKeyEntry",
+    "SecretKeyEntry",
+    "TooExpensive",
+    "TrustedCertificateEntry",
+    "Unstorable",
+    "UnsupportedType",
+    "WrongKeyPassword",
+    "WrongPassword",
+    "WrongType",
+    "conversion_command",
+    "detect",
+    "dumps",
+    "load",
+    "loads",
+]

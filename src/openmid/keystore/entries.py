@@ -1,0 +1,160 @@
+"""What a store holds: private keys with their chains, trusted certificates, secret keys, and what only BCFKS knows.
+
+A key that was read stays encrypted until it is asked for: listing a store, or reading its certificates, derives no key.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar, Protocol
+
+from openmid.keystore import der
+from openmid.keystore.errors import WrongKeyPassword
+
+
+class Sealed(Protocol):
+    """A key as it lies in its store."""
+
+    def open(self, password: str | None) -> bytes:
+        """The clear bytes. Raises WrongKeyPassword, NotApproved, TooExpensive, Damaged."""
+        ...
+
+
+def now() -> datetime:
+    """The time as stores write it: UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class Entry:
+    """One named thing. `created` survives overwriting; `modified` is what keytool prints as the creation date."""
+
+    kind: ClassVar[str] = "entry"
+
+    def __init__(self) -> None:
+        self.created = self.modified = now()
+        self.comment: str | None = None
+
+    def stamp(self, created: datetime, modified: datetime, comment: str | None = None) -> None:
+        """Take over what the store says of this entry."""
+        self.created, self.modified, self.comment = created, modified, comment
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class TrustedCertificateEntry(Entry):
+    """A certificate that is trusted for what it is. `certificate` is X.509 DER."""
+
+    kind = "trusted certificate"
+
+    def __init__(self, certificate: bytes) -> None:
+        super().__init__()
+        self.certificate = certificate
+
+
+class KeyEntry(Entry):
+    """What private and secret keys share: clear bytes, or sealed ones and the password that opened the store.
+
+    `own_password` is None for a key that opens with its store's password (whatever that will be when it is saved).
+    """
+
+    def __init__(self, clear: bytes | None, sealed: Sealed | None, store_password: str | None) -> None:
+        super().__init__()
+        self._clear = clear
+        self._store_password = store_password
+        self.sealed = sealed
+        self.own_password: str | None = None
+
+    def unlock(self, password: str | None) -> None:
+        """Open a key that has a password of its own. Raises WrongKeyPassword."""
+        if self._clear is not None or self.sealed is None:
+            return
+        self._clear = self.sealed.open(password)
+        if (password or "") != (self._store_password or ""):
+            self.own_password = password or ""
+
+    def reveal(self) -> bytes:
+        """The clear bytes, opened with the store's password the first time. Raises WrongKeyPassword."""
+        if self._clear is None:
+            self.unlock(self._store_password)
+        assert self._clear is not None
+        return self._clear
+
+    def opens_with_store_password(self) -> bool:
+        """False for a key with a password of its own. May derive a key to find out."""
+        if self.own_password is not None:
+            return False
+        try:
+            self.reveal()
+        except WrongKeyPassword:
+            return False
+        return True
+
+
+class PrivateKeyEntry(KeyEntry):
+    """A private key (PKCS#8 PrivateKeyInfo, DER) and its certificates, leaf first."""
+
+    kind = "private key"
+
+    def __init__(
+        self,
+        clear: bytes | None,
+        certificates: tuple[bytes, ...],
+        sealed: Sealed | None = None,
+        store_password: str | None = None,
+    ) -> None:
+        super().__init__(clear, sealed, store_password)
+        self.certificates = certificates
+
+    @property
+    def private_key(self) -> bytes:
+        """PKCS#8 DER, clear. Raises WrongKeyPassword for a key with another password: `unlock` it first."""
+        return self.reveal()
+
+
+class SecretKeyEntry(KeyEntry):
+    """A symmetric key, held as BCFKS's SecretKeyData ::= SEQUENCE { OBJECT IDENTIFIER, OCTET STRING }."""
+
+    kind = "secret key"
+
+    def __init__(self, clear: bytes | None, sealed: Sealed | None = None, store_password: str | None = None) -> None:
+        super().__init__(clear, sealed, store_password)
+
+    @classmethod
+    def of(cls, algorithm: str, key: bytes) -> SecretKeyEntry:
+        """A new entry; `algorithm` is a dotted object identifier."""
+        return cls(der.sequence(der.oid(algorithm), der.octets(key)))
+
+    def _parts(self) -> tuple[str, bytes]:
+        """Old bc-fips wrapped the bare key: then no algorithm is known."""
+        clear = self.reveal()
+        try:
+            outer = der.Reader(clear)
+            inner = outer.sequence("the key")
+            parts = inner.oid("the key's algorithm"), inner.octets("the key's bytes")
+            inner.done("the key")
+            outer.done("the key")
+        except der.DerError:
+            return "", clear
+        return parts
+
+    @property
+    def algorithm(self) -> str:
+        """The key's algorithm as a dotted object identifier; "" where the store does not say."""
+        return self._parts()[0]
+
+    @property
+    def key(self) -> bytes:
+        """The key's bytes. Raises WrongKeyPassword."""
+        return self._parts()[1]
+
+
+class OpaqueEntry(Entry):
+    """An entry of a type that this library only carries (BCFKS object type 5 and later), kept byte for byte."""
+
+    kind = "opaque entry"
+
+    def __init__(self, object_type: int, data: bytes) -> None:
+        super().__init__()
+        self.object_type = object_type
+        self.data = data

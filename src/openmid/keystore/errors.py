@@ -1,0 +1,103 @@
+"""Everything that the keystore room raises. `str(error)` is one sentence; `hint`, where there is one, says what to do.
+
+KeystoreError
+  FileProblem          the file is missing, unreadable, empty, too large, or its folder cannot be written
+  WrongType            the file is another type than was asked for
+  UnsupportedType      the type is recognised, and this version does not read or write it
+  WrongPassword        the store password does not open the store (or the store was changed: the two look alike)
+    WrongKeyPassword   the store opens, and this key has a password of its own
+  Damaged              the file is cut, changed or not what its format demands
+  TooExpensive         opening it would cost more key derivation or memory than is allowed
+  NotApproved          FIPS Enforced Mode refuses an algorithm that the store needs; the store is whole
+  KeyMismatch          no certificate that was given belongs to the private key
+  Unstorable           the target format cannot hold this entry
+  NoSuchAlias          the store has no entry of that name
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KeystoreError(Exception):
+    """The tree's root. `code` is stable and lower-case, for the diagnosis of a failed call."""
+
+    code: ClassVar[str] = "keystore_error"
+
+    def __init__(self, sentence: str, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.hint = hint
+
+
+class FileProblem(KeystoreError):
+    """Raised before a byte is parsed, and when a store cannot be written."""
+
+    code = "keystore_file"
+
+
+class WrongType(KeystoreError):
+    """Raised when the content says another type than the caller did."""
+
+    code = "keystore_type"
+
+    def __init__(self, name: str, expected: str, actual: str, described: str, hint: str = "") -> None:
+        super().__init__(f"{name} is not {expected}: it is {described}", hint)
+        self.expected = expected
+        self.actual = actual
+
+
+class UnsupportedType(KeystoreError):
+    """Raised for a format that is known by its first bytes and not read (or not written) here."""
+
+    code = "keystore_type_unsupported"
+
+
+class WrongPassword(KeystoreError):
+    """Raised when the integrity check fails. A changed byte and a wrong password cannot be told apart."""
+
+    code = "keystore_password"
+
+
+class WrongKeyPassword(WrongPassword):
+    """Raised when one key does not open with the password that was tried."""
+
+    code = "key_password"
+
+
+class Damaged(KeystoreError):
+    """Raised when the bytes are not what the format demands, before or after the integrity check."""
+
+    code = "keystore_damaged"
+
+
+class TooExpensive(KeystoreError):
+    """Raised before deriving: the file asks for more work than any writer of such stores does."""
+
+    code = "kdf_too_expensive"
+
+
+class NotApproved(KeystoreError):
+    """Raised in an enforced process only: the provider refuses the store's key derivation."""
+
+    code = "kdf_not_approved"
+
+
+class KeyMismatch(KeystoreError):
+    """Raised when a private key would be stored with a certificate of another key."""
+
+    code = "key_mismatch"
+
+
+class Unstorable(KeystoreError):
+    """Raised on writing: this entry has no place in that format."""
+
+    code = "keystore_unstorable"
+
+
+class NoSuchAlias(KeystoreError, KeyError):
+    """Raised by `store[alias]`. Also a KeyError, so that `store.get`-like code works as expected."""
+
+    code = "alias_missing"
+
+    def __str__(self) -> str:
+        return str(self.args[0])
