@@ -1,1 +1,6 @@
-"""Why a mutual-TLS call failed: evidence in, one cause out. Pure: no sockets, no files."""
+"""Evidence in, one cause out. Pure: no sockets, no files, no clock."""
+
+from openmid.diagnosis.evidence import Evidence
+from openmid.diagnosis.report import Cause, diagnose
+
+__all__ = ["Cause", "Evidence", "diagnose"]

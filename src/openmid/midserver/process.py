@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -45,13 +46,11 @@ class Lock:
 
 def _lock(descriptor: int) -> None:
     """The lock, or OSError. `running_pid` holds it for a moment when it looks: hence the second and third try."""
-    for attempt in range(3):
-        try:
+    for _ in range(2):
+        with contextlib.suppress(OSError):
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if attempt == 2:
-                raise
-            time.sleep(0.05)
+        time.sleep(0.05)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def running_pid(agent: Path) -> int | None:
