@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models
 
 from openmid.instance.records.base import Record
@@ -29,7 +30,7 @@ class ApiToken(Record):
         return self.name
 
     @classmethod
-    def issue(cls, name: str, user: models.Model) -> str:
+    def issue(cls, name: str, user: User) -> str:
         """A new token of `user`; the token itself is shown once.
 
         Raises:

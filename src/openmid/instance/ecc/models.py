@@ -17,7 +17,7 @@ class WrittenByTheQueue(models.Model):
     def save(self, **options: Any) -> None:
         raise TypeError(f"{self._meta.db_table} is written by the queue's writer only")
 
-    def delete(self, **options: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         raise TypeError(f"{self._meta.db_table} is written by the queue's writer only")
 
 

@@ -102,7 +102,7 @@ class EncryptedField(TextField):
             raise TypeError(f"{self.name} is encrypted: assign it and save the record")  # neither update() nor filter()
         return super().get_prep_value(value)
 
-    def formfield(self, **options: Any) -> Any:  # type: ignore[override]  # the stub knows text fields only
+    def formfield(self, **options: Any) -> Any:
         widget = options.pop("widget", None) or forms.PasswordInput
         if isinstance(widget, type) and not issubclass(widget, forms.PasswordInput):
             widget = forms.PasswordInput

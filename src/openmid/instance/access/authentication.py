@@ -1,0 +1,78 @@
+"""How a request shows whose it is: `Authorization: Bearer omt_…` (an API token) or HTTP Basic (RFC 7617).
+
+A Basic password that was right is remembered for five minutes, as a keyed digest bound to the stored hash: the hash is
+slow on purpose, and a client sends it with every request. A changed password is asked for at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import time
+from dataclasses import dataclass
+
+from django.contrib.auth.hashers import check_password, make_password
+
+from openmid.instance.access.models import PREFIX
+from openmid.instance.records.database import reader
+from openmid.instance.records.secrets import digest
+from openmid.instance.records.statements import statements
+
+SQL = statements("openmid.instance.access", "access.sql")
+REMEMBER_S = 300.0
+_key = os.urandom(32)
+_right: dict[bytes, float] = {}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A user who was recognised."""
+
+    username: str
+    is_admin: bool
+
+
+def is_token(authorization: str) -> bool:
+    """Whether `identify` will be quick: a token needs no slow hash."""
+    return authorization[:7].lower() == "bearer "
+
+
+def identify(authorization: str) -> Caller | None:
+    """The user whom the header names, or None. Takes a few hundred milliseconds for a password not seen lately."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer" and value.startswith(PREFIX):
+        row = reader().first(SQL["by_token"], token_hash=digest(value.strip()))
+        return Caller(row["username"], bool(row["is_admin"])) if row else None
+    if scheme.lower() == "basic":
+        return _basic(value)
+    return None
+
+
+def _basic(value: str) -> Caller | None:
+    try:
+        username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    row = reader().first(SQL["by_name"], username=username) if colon else None
+    if row is None:
+        make_password(password)  # as long as for a user who exists
+        return None
+    if not _is_right(password, row["password"]):
+        return None
+    return Caller(row["username"], bool(row["is_admin"]))
+
+
+def _is_right(password: str, stored: str) -> bool:
+    seen = hmac.digest(_key, f"{stored}\n{password}".encode(), hashlib.sha256)
+    now = time.monotonic()
+    if _right.get(seen, 0.0) > now:
+        return True
+    if not check_password(password, stored):
+        return False
+    for old in [each for each, until in _right.items() if until <= now]:
+        del _right[old]
+    _right[seen] = now + REMEMBER_S
+    return True

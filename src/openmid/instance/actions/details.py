@@ -1,0 +1,156 @@
+"""EXECUTION DETAILS: one dict, used by the API, the pages and the demo.
+
+    sys_id, action {sys_id, name}, state, started_by, start, end, duration_ms
+    steps[]
+      name, type, state, start, duration_ms
+      configuration  {method, base_url, resource_path, url, headers, query, body, connection_alias, timeout_ms}
+      output         {status_code, headers, body, body_is_base64} or null
+      error          {code, message, remedy} or null
+      integration    {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
+                      client_certificate {subject, serial}, server_certificate {subject, issuer, not_after},
+                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total}}
+      fips_proof     the MID Server's proof when its result came, in short, or null
+
+Times are ISO 8601 UTC with milliseconds; durations milliseconds unless the name says otherwise. Headers that carry
+secrets are shown as asterisks.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.runner import SQL
+from openmid.instance.errors import InstanceError
+from openmid.instance.records import clock
+from openmid.instance.records.database import reader
+from openmid.wire.probes import ProbeResult
+
+ENDED = frozenset({"Completed", "Error", "Cancelled"})
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"}
+)
+MASK = "********"
+
+
+class NoSuchExecutionError(InstanceError):
+    """Raised when there is no execution of this sys_id."""
+
+
+def state(sys_id: str) -> str:
+    """The state of an execution.
+
+    Raises:
+        NoSuchExecutionError.
+    """
+    return str(_execution(sys_id)["state"])
+
+
+def details(sys_id: str) -> dict[str, Any]:
+    """The details of an execution, as this module's docstring has them.
+
+    Raises:
+        NoSuchExecutionError.
+    """
+    row = _execution(sys_id)
+    return {
+        "sys_id": row["sys_id"],
+        "action": {"sys_id": row["action"], "name": row["action_name"]},
+        "state": row["state"],
+        "started_by": row["sys_created_by"],
+        "start": clock.iso(row["sys_created_on"]),
+        "end": clock.iso(row["finished"]),
+        "duration_ms": _duration(row["sys_created_on"], row["finished"]),
+        "steps": [_step(step) for step in reader().run(SQL["step_details"], execution=sys_id)],
+    }
+
+
+def _execution(sys_id: str) -> sqlite3.Row:
+    row = reader().first(SQL["execution"], sys_id=sys_id)
+    if row is None:
+        raise NoSuchExecutionError(
+            f"there is no execution {sys_id}", "look at the list of executions in Workflow Studio"
+        )
+    return row
+
+
+def _step(row: sqlite3.Row) -> dict[str, Any]:
+    planned = msgspec.json.decode(row["plan"], type=Plan)
+    result = msgspec.json.decode(row["result"], type=ProbeResult) if row["result"] else None
+    return {
+        "name": row["name"],
+        "type": "REST",
+        "state": row["state"],
+        "start": clock.iso(row["started"]),
+        "duration_ms": _duration(row["started"], row["finished"]),
+        "configuration": _configuration(planned),
+        "output": _output(result),
+        "error": json.loads(row["error"]) if row["error"] else None,
+        "integration": _integration(planned, row["mid_server"], result),
+        "fips_proof": json.loads(row["fips_proof"]) if row["fips_proof"] else None,
+    }
+
+
+def _configuration(planned: Plan) -> dict[str, Any]:
+    probe = planned.probe
+    return {
+        "connection_alias": planned.alias,
+        "base_url": planned.base_url,
+        "resource_path": planned.resource_path,
+        "method": probe.method if probe else "",
+        "url": probe.url if probe else "",
+        "headers": _masked(probe.headers) if probe else [],
+        "query": probe.query if probe else [],
+        "body": probe.body if probe else "",
+        "timeout_ms": probe.timeout_ms if probe else None,
+    }
+
+
+def _output(result: ProbeResult | None) -> dict[str, Any] | None:
+    if result is None or result.status_code is None:
+        return None
+    return {
+        "status_code": result.status_code,
+        "headers": _masked(result.headers),
+        "body": result.body,
+        "body_is_base64": result.body_is_base64,
+    }
+
+
+def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> dict[str, Any]:
+    found = {
+        "connection": planned.connection,
+        "mid_protocol_profile": planned.requirement.protocol,
+        "mid_server": mid_server,
+        "target_host": planned.target_host,
+        "require_fips": planned.requirement.require_fips,
+    }
+    if result is None:
+        return found
+    tls = result.tls
+    return found | {
+        "peer": tls.peer,
+        "tls_version": tls.version,
+        "cipher": tls.cipher,
+        "client_certificate": {"subject": tls.client_subject, "serial": tls.client_serial},
+        "server_certificate": {
+            "subject": tls.server_subject,
+            "issuer": tls.server_issuer,
+            "not_after": tls.server_not_after,
+        },
+        "fips_enforced": result.fips_enforced,
+        "payload_bytes": len(result.body),
+        "timing_us": msgspec.structs.asdict(result.timing),
+    }
+
+
+def _masked(headers: list[tuple[str, str]]) -> list[list[str]]:
+    return [[name, MASK if name.lower() in SECRET_HEADERS else value] for name, value in headers]
+
+
+def _duration(start: int | None, end: int | None) -> float | None:
+    return round((end - start) / 1000, 3) if start is not None and end is not None else None

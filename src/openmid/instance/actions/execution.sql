@@ -1,0 +1,129 @@
+-- Every statement of executions. Times are microseconds. Each runs inside a transaction of the queue's writer.
+
+-- name: action
+-- The action of a name.
+SELECT sys_id, name FROM action WHERE name = :name;
+
+-- name: steps
+-- The steps of an action in order, each with the alias's active connection and the profile that the call needs:
+-- the connection's, or, for a base URL in the step, the one whose protocol the URL starts with.
+SELECT
+    step.name,
+    step.connection,
+    step.inline_url,
+    step.method,
+    step.resource_path,
+    step.headers,
+    step.query,
+    step.body,
+    alias.name AS alias,
+    connection.name AS connection_name,
+    connection.connection_url,
+    connection.mid_selection,
+    connection.mid_server_id,
+    connection.require_fips,
+    connection.connection_timeout,
+    connection.ca_certificates,
+    profile.sys_id AS profile,
+    profile.protocol
+FROM rest_step AS step
+LEFT JOIN sys_alias AS alias ON alias.sys_id = step.connection_alias_id AND step.connection = 'alias'
+LEFT JOIN http_connection AS connection ON connection.connection_alias_id = alias.sys_id AND connection.active
+LEFT JOIN mid_protocol_profile AS profile
+    ON (profile.sys_id = connection.mid_protocol_profile_id AND connection.mutual_auth)
+    OR (step.connection = 'inline' AND step.inline_url LIKE profile.protocol || '://%')
+WHERE step.action_id = :action
+ORDER BY step."order", step.sys_created_on;
+
+-- name: candidates
+-- Every MID Server as selection sees it; `:profile` is the profile that the call needs, or empty.
+SELECT
+    agent.sys_id,
+    agent.name,
+    agent.validated,
+    agent.reported_status,
+    agent.last_refreshed,
+    agent.fips_enforced,
+    EXISTS (
+        SELECT 1 FROM mid_protocol_profile AS profile
+        WHERE profile.sys_id = :profile AND profile.applies_to = 'all'
+    ) OR EXISTS (
+        SELECT 1 FROM mid_protocol_profile_mid_list AS listed
+        WHERE listed.midprotocolprofile_id = :profile AND listed.midserver_id = agent.sys_id
+    ) AS profile_applies,
+    (
+        SELECT count(*) FROM ecc_queue AS item
+        WHERE item.mid_server = agent.sys_id AND item.queue = 'output' AND item.state = 'ready'
+    ) AS open_jobs
+FROM ecc_agent AS agent;
+
+-- name: by_key
+-- The execution that a user started with this Idempotency-Key.
+SELECT sys_id, action FROM execution WHERE sys_created_by = :user AND idempotency_key = :key;
+
+-- name: insert_execution
+INSERT INTO execution (sys_id, sys_created_on, sys_created_by, action, action_name, state, idempotency_key)
+VALUES (:sys_id, :now, :user, :action, :action_name, 'In Progress', :key);
+
+-- name: insert_step
+INSERT INTO step_execution (
+    sys_id, execution, position, name, state, plan, item, response, mid_server, fips_proof, error
+) VALUES (:sys_id, :execution, :position, :name, 'Waiting', :plan, '', '', '', '', '');
+
+-- name: next_step
+-- The first step of an execution that has not begun.
+SELECT sys_id, execution, name, plan FROM step_execution
+WHERE execution = :execution AND state = 'Waiting'
+ORDER BY position
+LIMIT 1;
+
+-- name: step_of_item
+-- The step in progress whose job this is.
+SELECT sys_id, execution, name, plan FROM step_execution WHERE item = :item AND state = 'In Progress';
+
+-- name: begin_step
+UPDATE step_execution SET state = 'In Progress', started = :now, item = :item, mid_server = :mid_server
+WHERE sys_id = :sys_id;
+
+-- name: end_step
+UPDATE step_execution
+SET state = :state,
+    started = COALESCE(started, :now),
+    finished = :now,
+    response = :response,
+    fips_proof = :fips_proof,
+    error = :error
+WHERE sys_id = :sys_id;
+
+-- name: cancel_steps
+-- The steps after one that failed.
+UPDATE step_execution SET state = 'Cancelled' WHERE execution = :execution AND state = 'Waiting';
+
+-- name: end_execution
+UPDATE execution SET state = :state, finished = :now WHERE sys_id = :execution;
+
+-- name: proof_of_mid
+-- What a MID Server proved last.
+SELECT proof FROM ecc_agent WHERE sys_id = :sys_id;
+
+-- name: execution
+SELECT sys_id, sys_created_on, sys_created_by, action, action_name, state, finished FROM execution
+WHERE sys_id = :sys_id;
+
+-- name: step_details
+-- The steps of an execution in order, each with the result that came back.
+SELECT
+    step.name,
+    step.state,
+    step.plan,
+    step.item,
+    step.mid_server,
+    step.fips_proof,
+    step.error,
+    step.started,
+    step.finished,
+    response.payload AS result
+FROM step_execution AS step
+LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
+WHERE step.execution = :execution
+ORDER BY step.position;

@@ -1,0 +1,79 @@
+"""From a step, its alias and its connection to what a MID Server will be asked: a plan, kept with the execution."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.parse
+
+import msgspec
+
+from openmid.instance.mid.selection import Requirement
+from openmid.wire.probes import Failure, RestProbe
+
+SPECIFIC = "specific_mid_server"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one REST step will do, or why it cannot. The names are for people who read execution details."""
+
+    alias: str
+    connection: str
+    base_url: str
+    resource_path: str
+    probe: RestProbe | None = None
+    requirement: Requirement = Requirement()
+    failure: Failure | None = None
+
+    @property
+    def target_host(self) -> str:
+        """The host that the call goes to."""
+        return urllib.parse.urlsplit(self.base_url).netloc
+
+
+def plan(row: sqlite3.Row) -> Plan:
+    """The plan of one row of the statement `steps`."""
+    inline = row["connection"] == "inline"
+    base_url = row["inline_url"] if inline else row["connection_url"] or ""
+    names = (row["alias"] or "", row["connection_name"] or "", base_url, row["resource_path"])
+    if not base_url:
+        return Plan(
+            *names,
+            failure=Failure(
+                "no_active_connection",
+                f"connection alias {row['alias']} has no active connection",
+                "open the alias, and make or activate a connection on its Connections tab",
+            ),
+        )
+    scheme = base_url.partition("://")[0]
+    if scheme != "https" and row["profile"] is None:
+        return Plan(
+            *names,
+            failure=Failure(
+                "unknown_protocol", f"there is no MID Protocol Profile {scheme}", "make one, or use https://"
+            ),
+        )
+    probe = RestProbe(
+        url=join(base_url, row["resource_path"]),
+        method=row["method"],
+        headers=[(name, value) for name, value in json.loads(row["headers"])],
+        query=[(name, value) for name, value in json.loads(row["query"])],
+        body=row["body"],
+        timeout_ms=row["connection_timeout"] or 30_000,
+        ca_certificates=row["ca_certificates"] or "",
+        require_fips=bool(row["require_fips"]),
+    )
+    requirement = Requirement(
+        mid=(row["mid_server_id"] or "") if row["mid_selection"] == SPECIFIC else "",
+        profile=row["profile"] or "",
+        protocol=row["protocol"] or "",
+        require_fips=bool(row["require_fips"]),
+    )
+    return Plan(*names, probe=probe, requirement=requirement)
+
+
+def join(base_url: str, resource_path: str) -> str:
+    """The base URL with the resource path after it, and one slash between them."""
+    if not resource_path:
+        return base_url
+    return f"{base_url.rstrip('/')}/{resource_path.lstrip('/')}"

@@ -1,0 +1,123 @@
+"""The queue's operations, each on a connection of the writer. Units of work are composed of them (`actions.runner`)."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from openmid.instance.records import clock
+from openmid.instance.records.database import Connection, new_id
+from openmid.instance.records.statements import statements
+from openmid.wire.messages import Job, JobResult
+from openmid.wire.probes import RestProbe
+
+SQL = statements("openmid.instance.ecc", "queue.sql")
+LEASE_US = 60 * 1_000_000
+"""A MID Server has this long, and the probe's own timeout, to answer."""
+
+MAX_ATTEMPTS = 3
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
+STANDARD = 2
+
+Outcome = Literal["accepted", "repeated", "late"]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job that ended without a result, and why."""
+
+    sys_id: str
+    mid_server: str
+    attempts: int
+    error: str
+
+
+def put(connection: Connection, probe: RestProbe, mid: str, mid_name: str, correlator: str, source: str) -> str:
+    """A job for the MID Server `mid`: its sys_id."""
+    sys_id = new_id()
+    connection.change(
+        SQL["insert_output"],
+        sys_id=sys_id,
+        now=clock.now(),
+        agent=f"mid.server.{mid_name}",
+        mid_server=mid,
+        topic="RESTProbe",
+        name=f"{probe.method} {probe.url}"[:255],
+        source=source[:255],
+        priority=STANDARD,
+        sequence=connection.sequence(),
+        payload=msgspec.json.encode(probe).decode(),
+        agent_correlator=correlator,
+        idempotent=int(probe.method in IDEMPOTENT),
+        timeout_us=probe.timeout_ms * 1000,
+    )
+    connection.wakes.append(f"mid:{mid}")
+    return sys_id
+
+
+def claim(connection: Connection, mid: str, limit: int) -> list[Job]:
+    """Up to `limit` jobs for the MID Server `mid`, in the queue's order, under a lease."""
+    rows = connection.run(SQL["claim"], mid_server=mid, limit=limit, lease=new_id(), now=clock.now(), lease_us=LEASE_US)
+    rows.sort(key=lambda row: (row["priority"], row["sequence"]))
+    return [
+        Job(row["sys_id"], row["lease"], row["lease_until"], msgspec.json.decode(row["payload"], type=RestProbe))
+        for row in rows
+    ]
+
+
+def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outcome, str]:
+    """Record one result. Returns what became of it, and the sys_id of the input item that holds it.
+
+    Late: the lease is not the one in force, or the job is not this MID Server's. It is recorded and changes nothing.
+    """
+    now = clock.now()
+    item = connection.first(SQL["item"], sys_id=outcome.sys_id)
+    if item is None or item["mid_server"] != mid:
+        return "late", ""
+    before = connection.first(SQL["answered"], sys_id=outcome.sys_id, lease=outcome.lease)
+    if before is not None:
+        return ("repeated" if before["state"] == "processed" else "late"), before["sys_id"]
+    in_force = connection.change(SQL["complete"], sys_id=outcome.sys_id, lease=outcome.lease, now=now) == 1
+    response = _insert_input(
+        connection, item, outcome, "" if in_force else "late: another attempt had taken the job over"
+    )
+    return ("accepted" if in_force else "late"), response
+
+
+def lapse(connection: Connection) -> list[Lost]:
+    """Jobs whose lease ran out: ready again where the request may be repeated, else an error. Returns those lost."""
+    now = clock.now()
+    lost = []
+    for row in connection.run(SQL["lapsed"], now=now):
+        if row["idempotent"] and row["attempts"] < MAX_ATTEMPTS:
+            connection.change(SQL["requeue"], sys_id=row["sys_id"], now=now)
+            connection.wakes.append(f"mid:{row['mid_server']}")
+            continue
+        connection.change(SQL["fail"], sys_id=row["sys_id"], error_string="outcome_unknown", now=now)
+        lost.append(Lost(row["sys_id"], row["agent"].removeprefix("mid.server."), row["attempts"], "outcome_unknown"))
+    return lost
+
+
+def _insert_input(connection: Connection, item: sqlite3.Row, outcome: JobResult, error: str) -> str:
+    sys_id = new_id()
+    connection.change(
+        SQL["insert_input"],
+        sys_id=sys_id,
+        now=clock.now(),
+        agent=item["agent"],
+        mid_server=item["mid_server"],
+        topic=item["topic"],
+        name=item["name"],
+        source=item["source"],
+        state="error" if error else "processed",
+        sequence=connection.sequence(),
+        payload=msgspec.json.encode(outcome.result).decode(),
+        agent_correlator=item["agent_correlator"],
+        response_to=item["sys_id"],
+        error_string=error,
+        lease=outcome.lease,
+    )
+    return sys_id

@@ -1,0 +1,75 @@
+-- Every statement of the ECC queue. Times are microseconds; `output` is a job for a MID Server, `input` what came back.
+-- Each runs inside a transaction of the queue's writer (BEGIN IMMEDIATE), so a statement's reads are never stale.
+
+-- name: insert_output
+-- A job, ready to be claimed.
+INSERT INTO ecc_queue (
+    sys_id, sys_created_on, sys_updated_on, agent, mid_server, topic, name, source, queue, state, priority, sequence,
+    payload, agent_correlator, response_to, error_string, idempotent, timeout_us, attempts, lease
+) VALUES (
+    :sys_id, :now, :now, :agent, :mid_server, :topic, :name, :source, 'output', 'ready', :priority, :sequence,
+    :payload, :agent_correlator, '', '', :idempotent, :timeout_us, 0, ''
+);
+
+-- name: claim
+-- Take the first ready jobs of one MID Server, under a lease of their own. RETURNING has no order: the caller sorts.
+UPDATE ecc_queue
+SET state = 'processing',
+    lease = :lease,
+    lease_until = :now + :lease_us + timeout_us,
+    attempts = attempts + 1,
+    sys_updated_on = :now
+WHERE sys_id IN (
+    SELECT sys_id FROM ecc_queue
+    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server
+    ORDER BY priority, sequence
+    LIMIT :limit
+)
+RETURNING priority, sequence, sys_id, lease, lease_until, payload;
+
+-- name: item
+-- A job as completion needs it.
+SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
+FROM ecc_queue
+WHERE sys_id = :sys_id AND queue = 'output';
+
+-- name: complete
+-- A job is done: only under the lease that is in force.
+UPDATE ecc_queue
+SET state = 'processed', processed = :now, sys_updated_on = :now
+WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
+
+-- name: insert_input
+-- What came back for a job. A late result has its reason in `error_string` and changes nothing else.
+INSERT INTO ecc_queue (
+    sys_id, sys_created_on, sys_updated_on, agent, mid_server, topic, name, source, queue, state, priority, sequence,
+    payload, agent_correlator, response_to, error_string, processed, idempotent, timeout_us, attempts, lease
+) VALUES (
+    :sys_id, :now, :now, :agent, :mid_server, :topic, :name, :source, 'input', :state, 2, :sequence,
+    :payload, :agent_correlator, :response_to, :error_string, :now, 0, 0, 0, :lease
+);
+
+-- name: answered
+-- Whether a result of this job under this lease is recorded already: a MID Server may send one twice.
+SELECT sys_id, state FROM ecc_queue
+WHERE queue = 'input' AND response_to = :sys_id AND lease = :lease;
+
+-- name: lapsed
+-- Jobs whose lease ran out: their MID Server has gone, or its answer has not come through.
+SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
+FROM ecc_queue
+WHERE queue = 'output' AND state = 'processing' AND lease_until < :now
+ORDER BY lease_until
+LIMIT 100;
+
+-- name: requeue
+-- Back to ready: the request may safely be made again (RFC 9110, section 9.2.2).
+UPDATE ecc_queue
+SET state = 'ready', lease = '', lease_until = NULL, sys_updated_on = :now
+WHERE sys_id = :sys_id AND state = 'processing';
+
+-- name: fail
+-- A job ends without a result.
+UPDATE ecc_queue
+SET state = 'error', error_string = :error_string, processed = :now, sys_updated_on = :now
+WHERE sys_id = :sys_id AND queue = 'output' AND state IN ('ready', 'processing');
