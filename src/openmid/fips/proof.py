@@ -1,8 +1,21 @@
-"""The proof of FIPS Enforced Mode, by what happens: approved operations succeed, unapproved ones are refused."""
+"""The proof of FIPS Enforced Mode, by what happens: approved operations succeed, unapproved ones are refused.
+
+`_hashlib.get_fips_mode()` proves nothing: it says 1 with a tampered module, and OpenSSL runs without FIPS when the
+configuration is missing. So every libcrypto of the process is tried, and the mapped modules are compared with what was
+staged. `python -m openmid.fips.proof FOLDER` does it in a process of its own and prints the Proof as JSON.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openmid.fips.provider import StagedRecord
 
 
 @dataclass(frozen=True)
@@ -37,3 +50,106 @@ class Proof:
     time: str  # ISO 8601, UTC
     libcryptos: tuple[LibcryptoProof, ...]
     reason: str = ""
+
+
+def prove(staged_folder: Path) -> Proof:
+    """Try everything in this process, which `activation.enter` has brought under `staged_folder`.
+
+    Never raises for a mode that is not in force: that is a Proof with `enforced` False and its reason. Raises
+    StagingFailed when the folder does not say what was staged.
+    """
+    from openmid.fips import checks
+    from openmid.fips.provider import Staged
+
+    staged = Staged(staged_folder.absolute())
+    record = staged.record()
+    names = ["ssl"] if staged.cryptography_conf == staged.ssl_conf else ["ssl", "cryptography"]
+    proofs = []
+    for name in ("ssl", "cryptography"):
+        conf = staged.ssl_conf if name == "ssl" else staged.cryptography_conf
+        files = checks.files(staged, record, conf, copies=len(names), for_libssl=conf == staged.ssl_conf)
+        tried = checks.ssl_operations() if name == "ssl" else checks.cryptography_operations()
+        version = checks.openssl_version(name)
+        proofs.append(LibcryptoProof(name, version, str(conf.with_name("fips.so")), record.mac, (*files, *tried)))
+    return _proof(record, tuple(proofs))
+
+
+def _proof(record: StagedRecord, libcryptos: tuple[LibcryptoProof, ...]) -> Proof:
+    failed = [(one.name, check) for one in libcryptos for check in one.checks if not check.passed]
+    return Proof(
+        enforced=not failed,
+        provider_name=record.name,
+        provider_version=record.version,
+        provider_build=record.build,
+        time=_now(),
+        libcryptos=libcryptos,
+        reason=_reason(failed),
+    )
+
+
+def _reason(failed: list[tuple[str, Check]]) -> str:
+    if not failed:
+        return ""
+    name, check = failed[0]
+    outcome = "did not succeed" if check.expected == "succeeds" else "was not refused"
+    more = f" ({len(failed) - 1} more checks failed)" if len(failed) > 1 else ""
+    detail = f": {check.detail}" if check.detail else ""
+    return f"FIPS Enforced Mode is not in force: in the libcrypto of {name}, {check.name} {outcome}{detail}{more}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def not_entered(reason: str) -> Proof:
+    """The Proof of a process that did not even come under the configuration."""
+    return Proof(False, "", "", "", _now(), (), reason)
+
+
+def prove_in_fresh_process(staged_folder: Path) -> Proof:
+    """Run this module in a process of its own and read its answer. Never raises for a mode that is not in force."""
+    import subprocess
+
+    from openmid.fips import activation
+
+    folder = staged_folder.absolute()
+    done = subprocess.run(
+        [sys.executable, "-m", "openmid.fips.proof", str(folder)],
+        env=activation.environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        return _from_json(json.loads(done.stdout))
+    except (ValueError, TypeError, KeyError):
+        rows = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return not_entered(f"FIPS Enforced Mode is not in force: the proof did not run to its end: {rows[-1]}")
+
+
+def _from_json(fields: dict[str, object]) -> Proof:
+    import msgspec
+
+    return msgspec.convert(fields, Proof)
+
+
+def main(words: list[str]) -> int:
+    """`FOLDER`: exit status 0 and the Proof as JSON on stdout when the mode is in force, 1 and the same when not."""
+    from openmid.fips import activation
+    from openmid.fips.errors import FipsError
+
+    if len(words) != 1:
+        print("usage: python -m openmid.fips.proof STAGED_FOLDER", file=sys.stderr)  # noqa: T201
+        return 2
+    folder = Path(words[0])
+    try:
+        activation.enter(folder)
+        proof = prove(folder)
+    except FipsError as error:
+        proof = not_entered(str(error))
+    print(json.dumps(asdict(proof), indent=2))  # noqa: T201
+    return 0 if proof.enforced else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""Known answers for the proof, each with its source.
+
+The private keys here are public on purpose: they sign nothing but the proof's own messages, and nothing trusts their
+certificates.
+"""
+
+from __future__ import annotations
+
+import base64
+
+# FIPS 180-4: NIST's examples for the one-block message "abc"
+MESSAGE = b"abc"
+SHA256 = bytes.fromhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+SHA512 = bytes.fromhex(
+    "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+)
+
+# RFC 4231, section 4.2 (test case 1)
+HMAC_KEY = b"\x0b" * 20
+HMAC_MESSAGE = b"Hi There"
+HMAC_SHA256 = bytes.fromhex("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
+
+# The inputs of RFC 6070, section 2, fifth vector, with HMAC-SHA-512; the answer by two implementations (OpenSSL 3.0,
+# and a loop over Python's own hmac)
+PBKDF2_PASSWORD = b"passwordPASSWORDpassword"
+PBKDF2_SALT = b"saltSALTsaltSALTsaltSALTsaltSALTsalt"
+PBKDF2_ITERATIONS = 4096
+PBKDF2_SHA512 = bytes.fromhex("8c0511f4c6e597c6ac6315d8f0362e225f3c501495ba23b868")
+
+# "The Galois/Counter Mode of Operation" (McGrew and Viega, the submission to NIST), appendix B, test case 16: AES-256
+GCM_KEY = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
+GCM_NONCE = bytes.fromhex("cafebabefacedbaddecaf888")
+GCM_DATA = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+GCM_CLEAR = bytes.fromhex(
+    "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+    "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+)
+GCM_SEALED = bytes.fromhex(
+    "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+    "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+    "76fc6ece0f4e1768cddf8853bb2d551b"
+)
+
+# NIST SP 800-38C, appendix C.1 (example 1)
+CCM_KEY = bytes.fromhex("404142434445464748494a4b4c4d4e4f")
+CCM_NONCE = bytes.fromhex("10111213141516")
+CCM_DATA = bytes.fromhex("0001020304050607")
+CCM_CLEAR = bytes.fromhex("20212223")
+CCM_SEALED = bytes.fromhex("7162015b4dac255d")
+
+# Made with OpenSSL 3.0.19: `openssl genpkey`, `openssl req -x509 -days 36500`, `openssl dgst -sha256 -sign` over "abc".
+# Keys are PKCS#8 DER, certificates DER; the RSASSA-PKCS1-v1_5 signature is deterministic (RFC 8017, section 8.2).
+HOST = "known-answer.invalid"
+
+RSA2048_KEY = base64.b64decode(
+    "MIIEuwIBADANBgkqhkiG9w0BAQEFAASCBKUwggShAgEAAoIBAQC4UPR9cBlD6SJoY0tO0QXJsiRVr4CEFfS3IT4c0x1IhbQpkkol"
+    "xxJ2/zn7mnbzGvHVt96QR1thE9bHRh94ZzVF6HA2yyD94wfmKzL7U/fp8HAh+WHN5zLSAussvMDJzkRZiJcMOVI6frvdwmM7XStf"
+    "WIHO5XCPsKfD6qHCIljqVpCAm2MunqPdY6Mi+ovNz59g61qgOpmv5TymmqUDHqfIRPi9EEo6eOZHdDlAkPpCI0cnskJKg7rYEyKr"
+    "kfWwFYLQ968CwwUboua/hRatnzQdwBaXa3lVaO1YOGqbiwZy0GT6+SPaFaqErip24FI3OJDYDYLSF1U5qRWMnWbirbApAgMBAAEC"
+    "gf9iUqZ3EXWfLkGWUPziLLQ0YVwxJvrHuX4v+KX4RCZxNSfIjSc5AcuU7yshKQ3wFAIHO2zXFDH7b5bz+qXFYZ6A2/NGT1H7ocxV"
+    "6Cf7lxRak4iyKltkKyiW6S/qV05dzXl4LnmETM3L1RdBx5hn8phIx3TsFV//N28RB4y5Lrpoq8fDSn0x+SnK8rK4hb2u9fHQ03J7"
+    "ZIJCM09K8NtgrUaO0rZsvVkPFIKuCdF78zsHRQojqEG8TV3IZJrGqOwRl9wUTwGe0MT/5cNGx2MWeFyFMuDUxVO6YPcD79A0M8td"
+    "JHdmvHM8zZS9xzci310kdSneSaRiL6q7gZ6ZYMwmAUECgYEA37sYhgk5D9cqE5w/OWRGricOxEwo8Fywngy1zibviVb1rj+fmvqt"
+    "jMRKieyqOMi9oYNe1Awe0luC2RAqXMPLUMQcLvpHxTyZnPj+ixl2abmNnqQJdttbVcR0c112wTn9K7WV5XgckvJ0I9Jd9bXSMNlM"
+    "6a4s2foJ913x6HH47OkCgYEA0uaJoJFgRtExxis892hiBmZ6qo5Wy+JuYhLhgzToRbsQVzm5vHxyvQJoS3xa1RV54l3v8kon6DiB"
+    "9N0JkXcCBhJr2FP4Ai3sg66L8pUWXDikfxhC3FsBsRxcTD5TqxILzOk9NPz9Eyu62WFSRLueepgBRdHc8C2uF/+uonDDoUECgYEA"
+    "vLAmdqTAo0NsES3thJG1qpr2MUeqH02NBz7g9gSQcNwOR+8QxLw2Mko6MyiOR2XFyLnq+Btgwzi6miawE5xtlKhQvK4Iaag6RdEZ"
+    "nGbVH0WG0wy1jrBhz2voaoOg7EXj50E2Mlmif6xLlwqMg/XcV6Zs34gt+4iNbzqkEs5MikECgYBPWoUAUJLsMnxK9yvqX3E6vUZ8"
+    "dDA+aMVly3rk1nxq+FbOqx6yyBSX/5bkiDbZJEqHHRdSkApx+wkS7DRUcnXlePrxG68eis8KQRvRO719F6b1V1iY9vks/eHQokbz"
+    "AEhGYqAwFtzWYMbeUhsVV47qy9T2w18hU97EkuTPpCRHwQKBgFb0Gmuklf/AR+7uQL44XT9evbzDVHQ+MgbPnurlu3wuWUqA5E19"
+    "OeQGOe+HLrZ1Jg4UnqHWptDM7ZYEcKdTMIqzrOL6nXMYy550L20vU2QPbd5FV/5RRqAYWaJl/IM7OQZiom6AIv7WfZtiMA6XXhln"
+    "uUSSMVwD4tqcl+st1ZoN"
+)
+RSA2048_CERTIFICATE = base64.b64decode(
+    "MIIDMjCCAhqgAwIBAgIUXbEscekdhl9RgseChK3oFKnh0jEwDQYJKoZIhvcNAQELBQAwFzEVMBMGA1UEAwwMa25vd24gYW5zd2Vy"
+    "MCAXDTI2MTEyMzEwMjMxN1oYDzIxMjYxMDMwMTAyMzE3WjAXMRUwEwYDVQQDDAxrbm93biBhbnN3ZXIwggEiMA0GCSqGSIb3DQEB"
+    "AQUAA4IBDwAwggEKAoIBAQC4UPR9cBlD6SJoY0tO0QXJsiRVr4CEFfS3IT4c0x1IhbQpkkolxxJ2/zn7mnbzGvHVt96QR1thE9bH"
+    "Rh94ZzVF6HA2yyD94wfmKzL7U/fp8HAh+WHN5zLSAussvMDJzkRZiJcMOVI6frvdwmM7XStfWIHO5XCPsKfD6qHCIljqVpCAm2Mu"
+    "nqPdY6Mi+ovNz59g61qgOpmv5TymmqUDHqfIRPi9EEo6eOZHdDlAkPpCI0cnskJKg7rYEyKrkfWwFYLQ968CwwUboua/hRatnzQd"
+    "wBaXa3lVaO1YOGqbiwZy0GT6+SPaFaqErip24FI3OJDYDYLSF1U5qRWMnWbirbApAgMBAAGjdDByMB0GA1UdDgQWBBS/Eje2jIFc"
+    "hsfrp+0CIMa2BeYn6TAfBgNVHSMEGDAWgBS/Eje2jIFchsfrp+0CIMa2BeYn6TAPBgNVHRMBAf8EBTADAQH/MB8GA1UdEQQYMBaC"
+    "FGtub3duLWFuc3dlci5pbnZhbGlkMA0GCSqGSIb3DQEBCwUAA4IBAQAZYojC6Pk1VgUmH+Amo3mY0K+B5UJFQVHeyuRZklh37Wp5"
+    "GWYgCaUFDQc4we2zJKCPrQ/Mt7Ek+ZM5jtQcc+wTYMbcNVWC3xpcDUqmMpRGUZThKHEeJccJrBlVv6+5xEy1qaulaQgcTLjxo9rQ"
+    "mwxAhnN+lPaZgzW+q5cm8zwy9jI9TiQkUXhq4VqB3i2C3lVi39VrcDJxnCM0e82l7xGPTCJS6Rnb1CBVLkFGHruFzrPPn0xa1DPV"
+    "CxMKFTvhklw/rkGPT0Tt6cZHL+1vqPh/9CIhQgLnEhr3fVTmqTdDYfWo+bYxJE2sNdCvHAL3gBY8pWVCLK16H0ZgVsjL5O6E"
+)
+P256_KEY = base64.b64decode(
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMIh25hml8RMDOz9sV8YAgu8h5G4oVhnvZhiuz7rkWfGhRANCAARs"
+    "EsBGNdQpWr89Ehvr2D1F77wjTEu9fjfV1CQxv3DzI+u9wCW8GSziD78HbqxCTj85Hql5/JlzLgE9UPB9Y/3D"
+)
+P256_CERTIFICATE = base64.b64decode(
+    "MIIBpzCCAUygAwIBAgIUW7pc/dPuvKteO20EQFhKaGGkcjIwCgYIKoZIzj0EAwIwFzEVMBMGA1UEAwwMa25vd24gYW5zd2VyMCAX"
+    "DTI2MTEyMzEwMjMxN1oYDzIxMjYxMDMwMTAyMzE3WjAXMRUwEwYDVQQDDAxrbm93biBhbnN3ZXIwWTATBgcqhkjOPQIBBggqhkjO"
+    "PQMBBwNCAARsEsBGNdQpWr89Ehvr2D1F77wjTEu9fjfV1CQxv3DzI+u9wCW8GSziD78HbqxCTj85Hql5/JlzLgE9UPB9Y/3Do3Qw"
+    "cjAdBgNVHQ4EFgQU0HckvnhG22mD48KN3NPS7yXoZPEwHwYDVR0jBBgwFoAU0HckvnhG22mD48KN3NPS7yXoZPEwDwYDVR0TAQH/"
+    "BAUwAwEB/zAfBgNVHREEGDAWghRrbm93bi1hbnN3ZXIuaW52YWxpZDAKBggqhkjOPQQDAgNJADBGAiEAxl6RiG5Yug528VwDV9Z1"
+    "tY4lSo5E9Q1ZsmmzeDZT20oCIQCrdArJN0slr5srk0fgPmkh2Q988n3eXQivnfzts8DM2w=="
+)
+RSA1024_KEY = base64.b64decode(
+    "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAKmtSj/S2OEEEGa+GPp5VZ6cGQUgWE254obxWMDm9ydkFrqOViTs"
+    "LIt+Zmed1hrRspyje20IXc06zoIhL3jo8X17WtTHxAhXTeACqUvTAOw2lrA3AZJYR7Z3ylTGVFqesaLqlDqicDRrj7ghfChtfkLi"
+    "6U17BHg0k1pgt/BCiGqhAgMBAAECgYAU8qL3DDXgWdsYhCGbUr2CTm08V8jvF6Li3AsEDb+3qkCwGYCDIHFDa4CDDFZxizAM7JYB"
+    "WQYTn039fNFakQ+3JagiHgtfgFQuCEEJEpF4/S8Pmg4NdJrAZVDV6o1SQi4w7GYPhLAkH6mbEE8+K61+y6wSwxlplwzTELlWZi0F"
+    "nQJBANxKG+Hpq8NO4UqL9oH3BRsZZ8m+T+lrTFRUx08KIoi06i1aQeQKwn+SZ7OeWjtF7VWQqg4CKn0JyXTH2RB7ULMCQQDFLsmZ"
+    "JFGj25wlhh1ryfjeS73GuF/+6WsuNaHcj/W4ghTTJ05/EEac3b77elBVmrAyGbFHWg0oEWzNjPVTCdlbAkEArY+KJlVH6iqU4Hoj"
+    "70PjdvVuS4oxRfQvAGaHXePbT6BSvQbW0UgU9BQytlc2Omse0gKXqU/VkAyM+ACZKh4udwJAHkF3nY/9Fu9zni5eBVQQY8uravqP"
+    "gEXAtG52T6mnQpBzMZMucEDHFPrRezThbsE1l/ppQVGIA0XpNAEVA5DXUQJAFWzHkDG9V4JY0B8lnW+JzzekGk/sQt7ILUtoDrjT"
+    "7mCIjFX2wzEPdvEmoz6ITdJQFH2jR3VXG+OEJYyjFpjGkQ=="
+)
+RSA1024_CERTIFICATE = base64.b64decode(
+    "MIICLTCCAZagAwIBAgIUcRoQ5D1XKezgs2jyd3B+nX+lNo4wDQYJKoZIhvcNAQELBQAwFzEVMBMGA1UEAwwMa25vd24gYW5zd2Vy"
+    "MCAXDTI2MTEyMzEwMjMxN1oYDzIxMjYxMDMwMTAyMzE3WjAXMRUwEwYDVQQDDAxrbm93biBhbnN3ZXIwgZ8wDQYJKoZIhvcNAQEB"
+    "BQADgY0AMIGJAoGBAKmtSj/S2OEEEGa+GPp5VZ6cGQUgWE254obxWMDm9ydkFrqOViTsLIt+Zmed1hrRspyje20IXc06zoIhL3jo"
+    "8X17WtTHxAhXTeACqUvTAOw2lrA3AZJYR7Z3ylTGVFqesaLqlDqicDRrj7ghfChtfkLi6U17BHg0k1pgt/BCiGqhAgMBAAGjdDBy"
+    "MB0GA1UdDgQWBBTCeKU15o7ssX/06lqS1IokT0geSjAfBgNVHSMEGDAWgBTCeKU15o7ssX/06lqS1IokT0geSjAPBgNVHRMBAf8E"
+    "BTADAQH/MB8GA1UdEQQYMBaCFGtub3duLWFuc3dlci5pbnZhbGlkMA0GCSqGSIb3DQEBCwUAA4GBACjDqSVRN0LY4xzzSWaSGgNi"
+    "n4aWMhn34c8ZnxgW/U/nD9IVv+rJhyO62H8vervIBTuMY0kC40w/ys3Bn1112LL9zRyEXvPQxpEf9G0FxUEWcqHQJKp3gAqYYJAU"
+    "LyR2RYkByk90q68Y3clMk/yEEw2PP1qOiboiJxqy+fLRNOKj"
+)
+RSA2048_SIGNATURE = base64.b64decode(
+    "CfISA8ejjTFrAOZOMHDrqeVtoUYFyVrMhKIwdfk717x8r/o7agcF+yuE8n1/OJAc+AYuICxurUMm9Y1tg7uhsy3SF8cr7E6Dc53y"
+    "fmQmsVEdlc6WE6Wx4xnDqXc6IntBePjcfuY0sL10Aw90HbrQEHBLYfDVfi4LA1969hauTK4qrjIuH282Eghi63BdSF13iC/1Zr4e"
+    "/KbdLxUYXgTkbKtmFZTYPeKqJu04XqLShI/xZuwEzOOjmO83wVy+UuUc+iKKpZccolGtxnQz+EwfvCOtkjAPmf9rpTdvtF1tLJki"
+    "qr0G384boTBdbRN+7I0DqwXaBA4M6V4djUSjcrTADA=="
+)
+P256_SIGNATURE = base64.b64decode(
+    "MEYCIQDj8eFDjP64nOPI35jMvO064Uf/ofWFNmLYeEu+M7f9NQIhAPk2XrNhouBRRHY6JrbXXgZa9hYRGMS3clg7vd8amjTI"
+)
