@@ -36,8 +36,3 @@ def advice(release: dict[str, str] | None = None) -> str:
         return BUILD
     found = next((ADVICE[name] for name in family if name in ADVICE), None)
     return found or "install your distribution's OpenSSL FIPS provider, or name a fips.so in OPENMID_FIPS_PROVIDER"
-
-
-def apt_advice(packages: list[str]) -> str:
-    """One apt line for what is missing to build."""
-    return "sudo apt-get install " + " ".join(packages)

@@ -23,7 +23,9 @@ def environment(conf: Path) -> dict[str, str]:
 def run(*words: str, conf: Path | None, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run `openssl WORDS` under `conf` (None: the environment as it is).
 
-    The caller looks at the return code; both outputs are captured. Raises FipsError when there is no such program or it does not end.
+    The caller looks at the return code; both outputs are captured.
+
+    Raises FipsError when there is no such program or it does not end.
     """
     program = shutil.which("openssl")
     if program is None:
@@ -42,8 +44,12 @@ def run(*words: str, conf: Path | None, stdin: bytes = b"") -> subprocess.Comple
 
 
 def complaint(done: subprocess.CompletedProcess[bytes]) -> str:
-    """The most telling line of what a failed run wrote."""
+    """The reason in the first error that a failed run wrote, with its detail; else its first line."""
     rows = [row.strip() for row in done.stderr.decode(errors="replace").splitlines() if row.strip()]
-    errors = [row.split(":error:", 1)[1] for row in rows if ":error:" in row]
-    telling = errors[0] if errors else next((row for row in rows if " : Pass" not in row), "")
-    return telling or f"exit status {done.returncode}"
+    for row in rows:
+        _, found, rest = row.partition(":error:")
+        if found:  # code:library:function:reason:file:line:data (OpenSSL, ERR_error_string(3))
+            fields = rest.split(":", 6)
+            detail = fields[6].rsplit(": ", 1)[-1] if len(fields) > 6 else ""
+            return ": ".join(text for text in (*fields[3:4], detail) if text)
+    return next((row for row in rows if " : Pass" not in row), f"exit status {done.returncode}")

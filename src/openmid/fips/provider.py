@@ -56,7 +56,7 @@ def certificate_statement(version: str, *, built_here: bool) -> str:
         known = ", ".join(CERTIFIED)
         said = f"version {version} is not one that is known to carry a certificate ({known} are)"
     else:
-        said = f"version {version} is one that is known to carry a {standard} certificate, for its own build and environments"
+        said = f"version {version} is known to carry a {standard} certificate, for its own build and environments"
     if built_here:
         said += "; this one was built here from the distribution's source: the same code without a certificate"
     return said
@@ -238,8 +238,10 @@ def _facts(conf: Path) -> tuple[str, str, str]:
             break
         key, _, value = row.strip().partition(": ")
         facts.setdefault(key, value.strip())
-    if done.returncode != 0 or facts.get("status") != "active" or "FIPS" not in facts.get("name", ""):
+    if done.returncode != 0 or facts.get("status") != "active":
         raise StagingFailed(f"it does not become active: {openssl.complaint(done)}")
+    if "FIPS" not in facts.get("name", ""):
+        raise StagingFailed(f"it is {facts.get('name') or 'a provider without a name'}")
     return facts["name"], facts.get("version", ""), facts.get("build info", "")
 
 
