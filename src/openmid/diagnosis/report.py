@@ -30,6 +30,8 @@ def diagnose(evidence: Evidence) -> Cause:
 
 _BY_PHASE = {"resolve": "name_not_resolved", "egress": "egress_denied", "request": "request_invalid"}
 
+_BY_TIMEOUT = {"resolve": "name_not_resolved", "connect": "connection_timeout", "tls": "tls_timeout"}
+
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _LOST = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
 
@@ -78,7 +80,7 @@ def _code(evidence: Evidence) -> str:
     if evidence.phase == "registry":
         return "profile_not_loaded" if evidence.profile_message else "protocol_not_registered"
     if evidence.timed_out:
-        return {"connect": "connection_timeout", "tls": "tls_timeout"}.get(evidence.phase, "answer_timeout")
+        return _BY_TIMEOUT.get(evidence.phase, "answer_timeout")
     if evidence.phase in _BY_PHASE:
         return _BY_PHASE[evidence.phase]
     if evidence.limit:

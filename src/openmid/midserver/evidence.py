@@ -1,0 +1,87 @@
+"""From an exception and what its attempt has recorded to evidence."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+
+import aiohttp
+
+from openmid.diagnosis import Evidence
+from openmid.midserver.certificate import describe
+from openmid.midserver.connector import Attempt, EgressDenied
+
+
+def gather(error: BaseException, attempt: Attempt, base: Evidence) -> Evidence:
+    """`base` (host, port, where trust comes from, …) with everything that the failure shows."""
+    server = describe(attempt.server_certificate)
+    evidence = replace(
+        base,
+        phase=_phase(error, attempt),
+        peer=attempt.peer,
+        denied=attempt.denied,
+        denied_by=attempt.denied_by,
+        timed_out=isinstance(error, TimeoutError),
+        # A connection that has served before was not refused for its certificate.
+        certificate_requested=attempt.certificate_requested and attempt.fresh,
+        bytes_received=isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError),
+        client_subject=attempt.client.subject,
+        client_not_after=attempt.client.not_after,
+        client_expired=attempt.client.expired,
+        server_subject=server.subject,
+        server_names=server.names,
+        server_issuer=server.issuer,
+        server_not_before=server.not_before,
+        server_not_after=server.not_after,
+        detail=_words(error),
+    )
+    return _system(error, _tls(error, attempt, evidence))
+
+
+def _phase(error: BaseException, attempt: Attempt) -> str:
+    if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientError):
+        return "request"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "request"
+    if any(isinstance(one, EgressDenied) for one in _chain(error)):
+        return "egress"
+    return attempt.phase
+
+
+def _tls(error: BaseException, attempt: Attempt, evidence: Evidence) -> Evidence:
+    for one in _chain(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return replace(
+                evidence, verify_code=one.verify_code, detail=one.verify_message, ssl_reason=one.reason or ""
+            )
+        if isinstance(one, ssl.SSLError):
+            reason = f"ALERT_{attempt.alert}" if attempt.alert else one.reason
+            return replace(evidence, ssl_reason=reason or "TLS_FAILED", detail=_words(one))
+    # The alert was read, and the connection's end was faster than its exception.
+    return replace(evidence, ssl_reason=f"ALERT_{attempt.alert}") if attempt.alert else evidence
+
+
+def _system(error: BaseException, evidence: Evidence) -> Evidence:
+    for one in _chain(error):
+        if isinstance(one, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | ConnectionResetError):
+            return replace(evidence, errno=errno.ECONNRESET)
+        if isinstance(one, OSError) and one.errno and not isinstance(one, ssl.SSLError):
+            return replace(evidence, errno=one.errno)
+    return evidence
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, outermost first."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _words(error: BaseException) -> str:
+    """The exception's own words on one line."""
+    return " ".join((str(error) or type(error).__name__).split())[:300]
