@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ CONFIGURE = ("enable-fips", "no-tests")
 # A program (or a Perl module) that the build needs, and Debian's package that has it.
 NEEDED = {"dpkg-source": "dpkg-dev", "cc": "build-essential", "make": "build-essential", "perl": "perl"}
 PERL_MODULES = ("-MIPC::Cmd", "-MFindBin", "-MFile::Compare", "-MTime::Piece")
+_ADDRESS = re.compile(r"\w+://\S+\s*|\[IP: [^]]*\]")  # a mirror's address helps nobody here; the log has it
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Build:
             telling = (
                 [row for row in rows if row.startswith("E: ") or "error:" in row or "***" in row] or rows[-1:] or ["?"]
             )
-            raise BuildImpossible(f"{Path(words[0]).name} failed: {telling[0].removeprefix('E: ')}", f"see {self.log}")
+            reason = _ADDRESS.sub("", telling[0].removeprefix("E: ")).strip()
+            raise BuildImpossible(f"{Path(words[0]).name} failed: {reason}", f"see {self.log}")
         return done.stdout
 
     def apt(self, program: str, *words: str, where: Path) -> str:
@@ -181,7 +184,7 @@ def _download(work: Build) -> str:
                 where=work.folder / "source",
             )
         except BuildImpossible as error:
-            work.say(f"it cannot be fetched whole ({error})")
+            work.say("not all of its files are there: trying the version before it")
             problem = error
             continue
         return version
