@@ -218,15 +218,16 @@ def write(store: KeyStore, password: str | None, iterations: int = crypto.ITERAT
 
     Every derivation is known beforehand, so all of them run at once.
     """
-    plans = [_plan(alias, entry, password, iterations) for alias in store if _must_seal(entry := store[alias])]
+    keys = [(alias, entry) for alias in store if isinstance(entry := store[alias], KeyEntry)]
+    plans = [_plan(alias, entry, password, iterations) for alias, entry in keys if not entry.stays_sealed(password)]
     sealing, mac_kdf = crypto.new_sealing(iterations), crypto.new_kdf(64, iterations)
     jobs: list[tuple[crypto.Kdf, str | None, str]] = [
         (sealing.kdf, password, crypto.STORE_ENCRYPTION),
         (mac_kdf, password, crypto.INTEGRITY_CHECK),
     ]
-    jobs += [(plan.sealing.kdf, plan.password, _PURPOSES[_object_type(plan.entry)]) for plan in plans]
-    store_key, mac_key, *keys = crypto.derive_all(jobs)
-    sealed = {plan.alias: _seal(plan, key) for plan, key in zip(plans, keys, strict=True)}
+    jobs += [(plan.sealing.kdf, plan.password, _PURPOSES[_object_type(plan.entry, True)]) for plan in plans]
+    store_key, mac_key, *entry_keys = crypto.derive_all(jobs)
+    sealed = {plan.alias: _seal(plan, key) for plan, key in zip(plans, entry_keys, strict=True)}
     content = sealing.encrypt(store_key, _within_ccm(_object_store_data(store, sealed)))
     protected = der.sequence(sealing.identifier(), der.octets(content))
     check = der.octets(crypto.mac("sha512", mac_key, protected))
@@ -234,23 +235,17 @@ def write(store: KeyStore, password: str | None, iterations: int = crypto.ITERAT
     return der.sequence(protected, integrity)
 
 
-def _must_seal(entry: Entry) -> bool:
-    """A sealed key with a password of its own is carried over as it is; every other key is encrypted anew."""
-    if not isinstance(entry, KeyEntry):
-        return False
-    return entry.sealed is None or entry.opens_with_store_password()
-
-
-def _plan(alias: str, entry: Entry, password: str | None, iterations: int) -> _Plan:
-    assert isinstance(entry, KeyEntry)
+def _plan(alias: str, entry: KeyEntry, password: str | None, iterations: int) -> _Plan:
     if isinstance(entry, PrivateKeyEntry) and not entry.certificates:
         raise Unstorable(f"the private key '{alias}' has no certificate, and BCFKS holds a key with its chain")
     own = entry.own_password
     return _Plan(alias, entry, crypto.new_sealing(iterations), password if own is None else own)
 
 
-def _object_type(entry: Entry) -> int:
-    if isinstance(entry, KeyEntry) and isinstance(entry.sealed, SealedKey):
+def _object_type(entry: Entry, resealed: bool) -> int:
+    """A key that is encrypted anew is an ordinary one, whatever it was before."""
+    if isinstance(entry, KeyEntry) and not resealed:
+        assert isinstance(entry.sealed, SealedKey)
         return entry.sealed.object_type
     if isinstance(entry, OpaqueEntry):
         return entry.object_type
@@ -277,7 +272,7 @@ def _object_store_data(store: KeyStore, sealed: dict[str, bytes]) -> bytes:
 def _object(alias: str, entry: Entry, sealed: bytes | None) -> bytes:
     comment = der.utf8(entry.comment) if entry.comment is not None else b""
     return der.sequence(
-        der.integer(_object_type(entry)),
+        der.integer(_object_type(entry, sealed is not None)),
         der.utf8(alias),
         der.time(entry.created),
         der.time(entry.modified),

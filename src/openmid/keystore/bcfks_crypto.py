@@ -289,9 +289,9 @@ def kdf_identifier(kdf: Pbkdf2) -> bytes:
 
 
 def _random(count: int) -> bytes:
-    from ssl import RAND_bytes  # the provider's generator in FIPS Enforced Mode; os.urandom is the kernel's
+    from openmid.fips.keys import random_bytes
 
-    return RAND_bytes(count)
+    return random_bytes(count)
 
 
 def too_expensive(name: str, limits: Limits) -> TooExpensive:

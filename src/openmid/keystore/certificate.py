@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 class Fields(NamedTuple):
-    """Raw DER of each, tag included."""
+    """Raw DER of each, tag included, but for `version` (1-3) and `serial`."""
 
+    version: int
+    serial: int
+    signature: bytes
     issuer: bytes
+    validity: bytes
     subject: bytes
     public_key: bytes
 
@@ -29,13 +33,12 @@ def fields(certificate: bytes, name: str = "the certificate") -> Fields:
         body = outer.sequence("the certificate")
         outer.done("the certificate")
         signed = body.sequence("the certificate's body")
+        version = 1
         if signed.peek() == der.context(0):
-            signed.any("the version")
-        signed.element(der.INTEGER, "the serial number")
-        signed.any("the signature algorithm")
-        issuer = signed.any("the issuer")
-        signed.any("the validity")
-        return Fields(issuer, signed.any("the subject"), signed.any("the public key"))
+            version = 1 + signed.element(der.context(0), "the version").integer("the version")
+        serial = int.from_bytes(signed.element(der.INTEGER, "the serial number").rest(), "big", signed=True)
+        names = ("the signature algorithm", "the issuer", "the validity", "the subject", "the public key")
+        return Fields(version, serial, *(signed.any(what) for what in names))
     except der.DerError as error:
         raise Damaged(f"{name} is not an X.509 certificate: {error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 PROVIDER = "org.bouncycastle.jcajce.provider.BouncyCastleFipsProvider"
@@ -17,6 +16,8 @@ def conversion_command(
     provider_path: Path | str = "agent/lib/bc-fips.jar",
 ) -> str:
     """The keytool command line that converts `source` to BCFKS: one line, ready for a POSIX shell but for the passwords."""
+    import shlex  # brings re: only an error needs it
+
     words = [keytool, "-importkeystore", "-v"]
     words += ["-srckeystore", source, "-srcstoretype", source_type, "-srcstorepass", PASSWORD]
     words += ["-destkeystore", destination, "-deststoretype", "BCFKS", "-deststorepass", PASSWORD]

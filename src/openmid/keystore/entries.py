@@ -80,15 +80,20 @@ class KeyEntry(Entry):
         assert self._clear is not None
         return self._clear
 
-    def opens_with_store_password(self) -> bool:
-        """False for a key with a password of its own. May derive a key to find out."""
-        if self.own_password is not None:
+    def stays_sealed(self, new_password: str | None) -> bool:
+        """True if the ciphertext that was read is right for a store under `new_password` too.
+
+        So it is for a key with a password of its own, and while the store's password stays the same. May derive a key.
+        """
+        if self.sealed is None:
             return False
+        if self.own_password is not None or (new_password or "") == (self._store_password or ""):
+            return True
         try:
             self.reveal()
         except WrongKeyPassword:
-            return False
-        return True
+            return True
+        return False
 
 
 class PrivateKeyEntry(KeyEntry):

@@ -75,7 +75,8 @@ def _load(data: bytes, password: str | None, name: str) -> PKCS12KeyAndCertifica
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-    candidates = [password.encode()] if password else [b"", None]  # an empty password has two forms in the wild
+    # An empty password has two forms in the wild: no bytes at all, and a terminator alone.
+    candidates = [password.encode("utf-8", "surrogatepass")] if password else [b"", None]
     failure: Exception = ValueError()
     for candidate in candidates:
         try:
@@ -138,7 +139,7 @@ def _serialize_key(alias: str, entry: PrivateKeyEntry, password: str) -> bytes:
 
     if not entry.certificates:
         raise Unstorable(f"the private key '{alias}' has no certificate")
-    encryption = BestAvailableEncryption(password.encode())
+    encryption = BestAvailableEncryption(password.encode("utf-8", "surrogatepass"))
     try:
         key = cast("PKCS12PrivateKeyTypes", x509.load_private_key(entry.private_key))
         leaf, *chain = (load_der_x509_certificate(certificate) for certificate in entry.certificates)
@@ -157,6 +158,8 @@ def _serialize_truststore(store: KeyStore, password: str) -> bytes:
             PKCS12Certificate(load_der_x509_certificate(entry.certificate), alias.encode())
             for alias, entry in store.certificates().items()
         ]
-        return serialize_java_truststore(certificates, BestAvailableEncryption(password.encode()))
+        return serialize_java_truststore(
+            certificates, BestAvailableEncryption(password.encode("utf-8", "surrogatepass"))
+        )
     except (ValueError, TypeError) as error:
         raise Unstorable(f"{store.name} cannot be written to PKCS12: {error}") from error

@@ -45,7 +45,7 @@ def _loaded(
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _refused(where, error) from error
     try:
-        return pkcs8(load(data, (password or "").encode()))
+        return pkcs8(load(data, (password or "").encode("utf-8", "surrogatepass")))
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise _refused(where, error, encrypted) from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openmid.keystore import certificate as x509
 from openmid.keystore.entries import Entry, PrivateKeyEntry, SecretKeyEntry, TrustedCertificateEntry, now
-from openmid.keystore.errors import NoSuchAlias
+from openmid.keystore.errors import NoSuchAlias, Unstorable
 
 
 class KeyStore:
@@ -59,7 +59,11 @@ class KeyStore:
         return {alias: entry for alias, entry in self._entries.items() if isinstance(entry, TrustedCertificateEntry)}
 
     def put(self, alias: str, entry: Entry) -> None:
-        """Store an entry; one that is replaced hands on its creation date."""
+        """Store an entry; one that is replaced hands on its creation date. Raises Unstorable."""
+        try:
+            alias.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise Unstorable("an alias must be text that UTF-8 can hold") from error
         before = self._entries.get(alias)
         if before is not None:
             entry.created = before.created

@@ -1,0 +1,63 @@
+"""`python -m openmid.keystore.keytool`, `openmid keytool`, and `agent/bin/keytool`.
+
+Reports of success go to standard error and errors to standard output, as keytool has it. Exit status: 0, or 1 for every
+failure (130 when interrupted).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from openmid.keystore.errors import KeystoreError
+from openmid.keystore.keytool.options import COMMANDS, KeytoolError, Request, UsageError, parse, usage
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (without the program's name); the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _guarded(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no second complaint at exit
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    return status
+
+
+def _guarded(arguments: list[str]) -> int:
+    try:
+        request = parse(arguments)
+        if request.help or not request.command:
+            print(usage(request.command or None), file=sys.stdout if request.help else sys.stderr)
+            return 0
+        _run(request)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n{usage(error.command)}\n")
+        return 1
+    except (KeytoolError, KeystoreError) as error:
+        sys.stdout.write(f"keytool error: {error}\n")
+        if error.hint:
+            sys.stdout.write(f"hint: {error.hint}\n")
+        return 1
+    return 0
+
+
+def _run(request: Request) -> None:
+    if request.command == "-importkeystore":
+        from openmid.keystore.keytool.import_keystore import run
+    elif request.command == "-list":
+        from openmid.keystore.keytool.report import run
+    else:
+        raise KeytoolError(f"{request.command} is not offered yet", f"instead: {COMMANDS[request.command].instead}")
+    run(request)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
