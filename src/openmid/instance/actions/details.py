@@ -1,15 +1,17 @@
 """EXECUTION DETAILS: one dict, used by the API, the pages and the demo.
 
-    sys_id, action {sys_id, name}, state, started_by, start, end, duration_ms
+    sys_id, action (its name), action_sys_id, state, started_by, start, end, duration_ms
+    fips             the MID Server's proof (fips.proof.Proof) when the last result came, or null
     steps[]
       name, type, state, start, duration_ms
       configuration  {method, base_url, resource_path, url, headers, query, body, connection_alias, timeout_ms}
-      output         {status_code, headers, body, body_is_base64} or null
+      output         {status_code, headers, body, body_is_base64}, or {} where the partner did not answer
       error          {code, message, remedy} or null
-      integration    {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
+      integration_metadata
+                     {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
                       client_certificate {subject, serial}, server_certificate {subject, issuer, not_after},
-                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total}}
-      fips_proof     the MID Server's proof when its result came, in short, or null
+                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total}};
+                     what is not known yet is empty
 
 Times are ISO 8601 UTC with milliseconds; durations milliseconds unless the name says otherwise. Headers that carry
 secrets are shown as asterisks.
@@ -57,15 +59,19 @@ def details(sys_id: str) -> dict[str, Any]:
         NoSuchExecutionError.
     """
     row = _execution(sys_id)
+    steps = reader().run(SQL["step_details"], execution=sys_id)
+    proofs = [json.loads(step["fips_proof"]) for step in steps if step["fips_proof"]]
     return {
         "sys_id": row["sys_id"],
-        "action": {"sys_id": row["action"], "name": row["action_name"]},
+        "action": row["action_name"],
+        "action_sys_id": row["action"],
         "state": row["state"],
         "started_by": row["sys_created_by"],
         "start": clock.iso(row["sys_created_on"]),
         "end": clock.iso(row["finished"]),
         "duration_ms": _duration(row["sys_created_on"], row["finished"]),
-        "steps": [_step(step) for step in reader().run(SQL["step_details"], execution=sys_id)],
+        "fips": proofs[-1] if proofs else None,
+        "steps": [_step(step) for step in steps],
     }
 
 
@@ -90,8 +96,7 @@ def _step(row: sqlite3.Row) -> dict[str, Any]:
         "configuration": _configuration(planned),
         "output": _output(result),
         "error": json.loads(row["error"]) if row["error"] else None,
-        "integration": _integration(planned, row["mid_server"], result),
-        "fips_proof": json.loads(row["fips_proof"]) if row["fips_proof"] else None,
+        "integration_metadata": _integration(planned, row["mid_server"], result),
     }
 
 
@@ -110,9 +115,9 @@ def _configuration(planned: Plan) -> dict[str, Any]:
     }
 
 
-def _output(result: ProbeResult | None) -> dict[str, Any] | None:
+def _output(result: ProbeResult | None) -> dict[str, Any]:
     if result is None or result.status_code is None:
-        return None
+        return {}
     return {
         "status_code": result.status_code,
         "headers": _masked(result.headers),
@@ -122,17 +127,13 @@ def _output(result: ProbeResult | None) -> dict[str, Any] | None:
 
 
 def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> dict[str, Any]:
-    found = {
+    found = result or ProbeResult(started=0)
+    tls = found.tls
+    return {
         "connection": planned.connection,
         "mid_protocol_profile": planned.requirement.protocol,
         "mid_server": mid_server,
         "target_host": planned.target_host,
-        "require_fips": planned.requirement.require_fips,
-    }
-    if result is None:
-        return found
-    tls = result.tls
-    return found | {
         "peer": tls.peer,
         "tls_version": tls.version,
         "cipher": tls.cipher,
@@ -142,9 +143,10 @@ def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> 
             "issuer": tls.server_issuer,
             "not_after": tls.server_not_after,
         },
-        "fips_enforced": result.fips_enforced,
-        "payload_bytes": len(result.body),
-        "timing_us": msgspec.structs.asdict(result.timing),
+        "fips_enforced": found.fips_enforced,
+        "require_fips": planned.requirement.require_fips,
+        "payload_bytes": len(found.body),
+        "timing_us": msgspec.structs.asdict(found.timing),
     }
 
 

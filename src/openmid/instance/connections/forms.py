@@ -26,13 +26,9 @@ class MidProtocolProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not 
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         specific = cleaned.get("applies_to") == MidProtocolProfile.AppliesTo.SPECIFIC
         mids = list(cleaned.get("mid_list") or ())
-        if specific and not mids and "mid_list" not in self.errors:
-            self.add_error(
-                "mid_list", "Choose the MID Servers that have this keystore, or set Applies to to All MID Servers."
-            )
         if not specific and mids:
             self.add_error("mid_list", "Set Applies to to Specific MID Servers, or leave MID Servers empty.")
-        if specific and mids and not self.instance._state.adding:
+        if specific and not self.instance._state.adding:
             self._keep_connections(mids)
         return cleaned
 

@@ -1,0 +1,283 @@
+"""`openmid instance …`: set up and run an instance. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _sentences(command: Callable[..., None]) -> Callable[..., None]:
+    """What goes wrong is said in one sentence, with a hint, and exit status 1."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        from django.core.exceptions import ValidationError
+
+        from openmid.fips.errors import FipsError
+        from openmid.instance.errors import InstanceError
+
+        try:
+            command(*arguments, **options)
+        except ValidationError as error:
+            _fail(" ".join(error.messages))
+        except (InstanceError, FipsError) as error:
+            _fail(str(error), getattr(error, "hint", ""))
+
+    return run
+
+
+def _fail(message: str, hint: str = "") -> None:
+    click.echo(f"openmid: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(1)
+
+
+def _folder(command: F) -> F:
+    """`--dir DIR`, or OPENMID_INSTANCE_DIR."""
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="OPENMID_INSTANCE_DIR",
+        required=True,
+        help="The instance's folder (or OPENMID_INSTANCE_DIR).",
+    )(command)
+
+
+@click.group()
+def instance() -> None:
+    """Set up and run an instance, the control plane."""
+
+
+@instance.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--host", help="The address to listen on [127.0.0.1].")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on [8443].")
+@click.option("--public-name", "public_names", multiple=True, help="A name by which browsers and MID Servers call it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_sentences
+def init(folder: Path, host: str | None, port: int | None, public_names: tuple[str, ...], as_json: bool) -> None:
+    """Make an instance's folder: database, administrator, CA. Run again, it brings the folder up to date."""
+    from openmid.instance.folder import Folder, Listen
+    from openmid.instance.setup import ADMIN, initialise
+
+    before = Folder(folder).listen() if Folder(folder).settings.exists() else Listen()
+    listen = Listen(host or before.host, port or before.port, public_names or before.public_names)
+    made, password = initialise(folder, listen)
+    if as_json:
+        found = {"url": listen.url, "ca": str(made.ca), "user": ADMIN if password else None, "password": password}
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"url       {listen.url}\nca        {made.ca}")
+    if password:
+        click.echo(f"user      {ADMIN}\npassword  {password}")
+        click.echo("openmid: the password is shown this once", err=True)
+    click.echo(f"openmid: start the instance with: openmid instance run {folder}", err=True)
+
+
+@instance.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_sentences
+def run(folder: Path) -> None:
+    """Run the instance until it is told to stop (SIGINT, SIGTERM)."""
+    from openmid.instance.setup import use
+
+    found = use(folder)
+    from openmid.instance.serve import serve
+
+    serve(found)
+
+
+@instance.group()
+def token() -> None:
+    """API tokens, by which scripts sign in."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--user", "username", required=True, help="The token may do what this user may.")
+@_folder
+@_sentences
+def create_token(name: str, username: str, folder: Path) -> None:
+    """Make an API token and print it, this once."""
+    _use(folder)
+    from openmid.instance.access.models import ApiToken
+
+    click.echo(ApiToken.issue(name, _user(username)))
+
+
+@token.command("delete")
+@click.argument("name")
+@_folder
+@_sentences
+def delete_token(name: str, folder: Path) -> None:
+    """Delete an API token: it is refused from then on."""
+    _use(folder)
+    from openmid.instance.access.models import ApiToken
+    from openmid.instance.errors import NotDoneError
+
+    if not ApiToken.objects.filter(name=name).delete()[0]:
+        raise NotDoneError(f"there is no API token named {name}")
+
+
+@instance.group()
+def user() -> None:
+    """People who sign in."""
+
+
+@user.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["admin", "mid_server"]), required=True)
+@_folder
+@_sentences
+def create_user(name: str, role: str, folder: Path) -> None:
+    """Make a user and print the generated password, this once."""
+    _use(folder)
+    from django.contrib.auth.models import User
+
+    from openmid.instance.access import roles
+    from openmid.instance.errors import NotDoneError
+
+    if User.objects.filter(username=name).exists():
+        raise NotDoneError(
+            f"there is a user named {name} already", "openmid instance user password sets a new password"
+        )
+    click.echo(roles.create_user(name, role))
+
+
+@user.command("password")
+@click.argument("name")
+@_folder
+@_sentences
+def reset_password(name: str, folder: Path) -> None:
+    """Give a user a new generated password and print it, this once."""
+    _use(folder)
+    from openmid.instance.access import roles
+
+    found, password = _user(name), roles.generated_password()
+    found.set_password(password)
+    found.save()
+    click.echo(password)
+
+
+@instance.group()
+def mid() -> None:
+    """MID Servers: enrolment tokens, validation."""
+
+
+@mid.command("token")
+@click.argument("name")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file (0600) instead.")
+@_folder
+@_sentences
+def mid_token(name: str, output: Path | None, folder: Path) -> None:
+    """Make a one-time enrolment token for the MID Server NAME; it is good for one hour."""
+    _use(folder)
+    from openmid.instance.errors import FolderError
+    from openmid.instance.folder import write
+    from openmid.instance.mid.models import EnrolmentToken
+
+    _, clear = EnrolmentToken.issue(name)
+    if output is None:
+        click.echo(clear)
+        return
+    try:
+        write(output.absolute(), f"{clear}\n".encode(), 0o600)
+    except OSError as error:
+        raise FolderError(f"{output} cannot be written: {error.strerror}", "name another file") from None
+
+
+@mid.command("validate")
+@click.argument("name")
+@click.option("--fingerprint", required=True, help="What the MID Server's host shows.")
+@_folder
+@_sentences
+def mid_validate(name: str, fingerprint: str, folder: Path) -> None:
+    """Confirm a MID Server's key: from then on it gets work and secrets."""
+    _use(folder)
+    from openmid.instance.mid import enrolment
+
+    try:
+        enrolment.validate(_mid(name), fingerprint)
+    except enrolment.EnrolmentRefused as error:
+        _fail(str(error), error.hint)
+
+
+@mid.command("invalidate")
+@click.argument("name")
+@_folder
+@_sentences
+def mid_invalidate(name: str, folder: Path) -> None:
+    """Take a MID Server's validation back: no work and no secrets."""
+    _use(folder)
+    from openmid.instance.mid import enrolment
+
+    enrolment.invalidate(_mid(name))
+
+
+@mid.command("rekey")
+@click.argument("name")
+@_folder
+@_sentences
+def mid_rekey(name: str, folder: Path) -> None:
+    """Let a MID Server of this name enrol again with another key."""
+    _use(folder)
+    from openmid.instance.mid import enrolment
+
+    enrolment.request_rekey(_mid(name))
+
+
+@mid.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@_folder
+@_sentences
+def mid_list(as_json: bool, folder: Path) -> None:
+    """List the MID Servers."""
+    _use(folder)
+    from openmid.instance.mid.models import MidServer
+
+    columns = ("name", "status", "validated", "fips_enforced", "version", "host_name", "fingerprint")
+    rows = [{column: getattr(each, column) for column in columns} for each in MidServer.objects.all()]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        fips = "FIPS Enforced" if row["fips_enforced"] else "not FIPS Enforced"
+        valid = {"true": "validated", "false": "not validated", "rekey": "rekey"}[row["validated"]]
+        click.echo(f"{row['name']}  {row['status']}  {valid}  {fips}  {row['version']}  {row['fingerprint']}")
+
+
+def _use(folder: Path) -> None:
+    from openmid.instance.setup import use
+
+    use(folder)
+
+
+def _user(name: str) -> Any:
+    from django.contrib.auth.models import User
+
+    from openmid.instance.errors import NotDoneError
+
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise NotDoneError(f"there is no user named {name}", f"make one: openmid instance user create {name} --role …")
+    return found
+
+
+def _mid(name: str) -> Any:
+    from openmid.instance.errors import NotDoneError
+    from openmid.instance.mid.models import MidServer
+
+    found = MidServer.objects.filter(name=name).first()
+    if found is None:
+        raise NotDoneError(f"there is no MID Server named {name}", "look at: openmid instance mid list")
+    return found

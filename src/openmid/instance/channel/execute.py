@@ -1,0 +1,108 @@
+"""`POST /api/v1/actions/{name}/execute` and `GET /api/v1/executions/{sys_id}`.
+
+Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "failure"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from openmid.instance.access.authentication import Caller, identify, is_token
+from openmid.instance.actions import runner
+from openmid.instance.actions.details import ENDED, details, state
+from openmid.instance.channel.http import Json, Refused, body, in_thread
+from openmid.instance.ecc.writer import writer
+from openmid.instance.records.wakeups import wakeups
+
+MAX_WAIT_S = 60
+MAX_KEY = 255
+_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.IGNORECASE)
+
+
+async def admin(request: Request) -> Caller:
+    """The administrator whose credentials the request carries.
+
+    Raises:
+        Refused: 401 or 403.
+    """
+    header = request.headers.get("authorization", "")
+    found = identify(header) if is_token(header) else await in_thread(identify, header)
+    if found is None:
+        raise Refused(401, "User Not Authenticated", "User Not Authenticated", "Required to provide Auth information")
+    if not found.is_admin:
+        raise Refused(
+            403,
+            "Insufficient rights",
+            "Insufficient rights to run actions",
+            f"{found.username} needs the role admin",
+        )
+    return found
+
+
+async def execute(request: Request) -> Response:
+    """202 with `Location` once the execution is on the disk; 200 with its details when it ends within `Prefer: wait=N`."""
+    user = await admin(request)
+    _no_inputs(await body(request))
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise Refused(400, "bad_key", "Idempotency-Key", f"an Idempotency-Key has 1 to {MAX_KEY} characters")
+    name = request.path_params["name"]
+    sys_id = await asyncio.wrap_future(
+        writer().submit(lambda connection: runner.begin(connection, name, user.username, key))
+    )
+    wait = _wait(request)
+    headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
+    ended = await _ended(sys_id, wait)
+    return Json(details(sys_id), status_code=200 if ended else 202, headers=headers)
+
+
+async def execution(request: Request) -> Response:
+    await admin(request)
+    return Json(details(request.path_params["sys_id"]))
+
+
+async def _ended(sys_id: str, seconds: int) -> bool:
+    """Whether the execution ends within `seconds`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    with wakeups.waiting(f"execution:{sys_id}") as woken:
+        while True:
+            woken.clear()
+            if state(sys_id) in ENDED:
+                return seconds > 0
+            left = until - loop.time()
+            if left <= 0 or wakeups.stopping:
+                return False
+            try:
+                await asyncio.wait_for(woken.wait(), left)
+            except TimeoutError:
+                continue
+
+
+def _wait(request: Request) -> int:
+    found = _WAIT.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), MAX_WAIT_S) if found else 0
+
+
+def _no_inputs(raw: bytes) -> None:
+    """An action has no inputs yet: the body is empty, or an empty object."""
+    try:
+        sent = msgspec.json.decode(raw) if raw.strip() else {}
+    except (msgspec.DecodeError, RecursionError):
+        sent = None
+    if sent not in ({}, {"inputs": {}}):
+        raise Refused(
+            400, "bad_body", "the body is not an empty JSON object", "actions have no inputs: send {} or nothing"
+        )
+
+
+ROUTES = [
+    Route("/api/v1/actions/{name}/execute", execute, methods=["POST"]),
+    Route("/api/v1/executions/{sys_id}", execution, methods=["GET"]),
+]

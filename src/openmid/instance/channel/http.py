@@ -1,0 +1,66 @@
+"""What every endpoint of the ASGI wing needs: bounded bodies, one shape of error, work in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db import connections
+from starlette.requests import Request
+from starlette.responses import Response
+
+from openmid.wire.codec import encode
+from openmid.wire.messages import Refusal
+
+T = TypeVar("T")
+log = logging.getLogger("openmid.channel")
+SMALL = 1024 * 1024
+RESULTS = 64 * 1024 * 1024
+"""Bytes of a body of results: several answers of partners, each at most `probes.MAX_BODY_BYTES` before its encoding."""
+
+
+class Refused(Exception):
+    """Raised to answer with a status of 4xx or 5xx and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.refusal = Refusal(code, message, hint)
+
+
+class Json(Response):
+    """A message of the wire, or plain data, as JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return encode(content)
+
+
+async def body(request: Request, limit: int = SMALL) -> bytes:
+    """The request's body.
+
+    Raises:
+        Refused: 413, it is longer than `limit` bytes.
+    """
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > limit:
+            raise Refused(413, "too_large", f"the body is larger than {limit} bytes", "send less at a time")
+    return bytes(received)
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """`function`, which uses the ORM or takes long, in a thread; the ORM's connection is closed after it."""
+
+    def call() -> T:
+        try:
+            return function(*arguments)
+        finally:
+            connections.close_all()
+
+    return await asyncio.get_running_loop().run_in_executor(None, functools.partial(call))

@@ -1,0 +1,64 @@
+"""The wing's routes, and how its errors are answered: `Refusal` to MID Servers, the Table API's shape to scripts."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from openmid.instance.actions.details import NoSuchExecutionError
+from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError
+from openmid.instance.channel import execute, mid
+from openmid.instance.channel.http import Json, Refused
+from openmid.instance.errors import InstanceError
+from openmid.instance.mid.enrolment import EnrolmentRefused
+from openmid.wire.codec import WireError
+from openmid.wire.messages import Refusal
+from openmid.wire.version import CHANNEL
+
+STATUS: list[tuple[type[InstanceError], int]] = [
+    (NoSuchActionError, 404),
+    (NoSuchExecutionError, 404),
+    (KeyReusedError, 422),
+]
+
+
+async def health(request: Request) -> Response:
+    """The instance answers."""
+    return Json({"status": "up"})
+
+
+ROUTES: list[BaseRoute] = [
+    Mount(CHANNEL, routes=list(mid.ROUTES)),
+    *execute.ROUTES,
+    Route("/health", health, methods=["GET"]),
+]
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """`error` as an answer."""
+    status, refusal = _refusal(error)
+    if request.url.path.startswith(CHANNEL):
+        return Json(refusal, status_code=status)
+    failure = {"error": {"message": refusal.message, "detail": refusal.hint or None}, "status": "failure"}
+    headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else None
+    return Json(failure, status_code=status, headers=headers)
+
+
+def _refusal(error: Exception) -> tuple[int, Refusal]:
+    if isinstance(error, Refused):
+        return error.status, error.refusal
+    if isinstance(error, EnrolmentRefused):
+        return 403, Refusal(error.code, str(error), error.hint)
+    if isinstance(error, WireError):
+        return 400, Refusal("bad_message", str(error), "use the same version of openmid on both sides")
+    if isinstance(error, HTTPException):
+        return error.status_code, Refusal("not_here", error.detail)
+    if isinstance(error, InstanceError):
+        status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+        return status, Refusal(type(error).__name__.removesuffix("Error"), str(error), error.hint)
+    return 500, Refusal("internal_error", "the instance failed unexpectedly; its log says where", "look into its log")
+
+
+HANDLERS = dict.fromkeys((Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, Exception), refused)

@@ -1,0 +1,81 @@
+"""`openmid instance run`: HTTPS by uvicorn, and a stop that does not wait for held requests."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import sys
+from types import FrameType
+
+import uvicorn
+
+from openmid.instance import tls
+from openmid.instance.errors import InstanceError, PortInUseError
+from openmid.instance.folder import Folder, Listen
+from openmid.instance.records.wakeups import wakeups
+
+GRACE_S = 2
+
+
+class Server(uvicorn.Server):
+    """A server whose held claims and waits are answered at once when it is told to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        wakeups.stop()
+        super().handle_exit(sig, frame)
+
+
+def serve(folder: Folder) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Raises:
+        PortInUseError, InstanceError: it cannot listen.
+    """
+    from openmid.instance.asgi import application
+
+    listen = folder.listen()
+    tls.ensure(folder, listen.names)
+    found = bind(listen)
+    config = uvicorn.Config(
+        application(),
+        ssl_certfile=str(folder.tls / "server.pem"),
+        ssl_keyfile=str(folder.tls / "server.key"),
+        ssl_keyfile_password=folder.secret("tls.password"),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    config.load()
+    assert config.ssl is not None
+    config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    print(f"openmid: the instance listens on {listen.url}", file=sys.stderr, flush=True)  # noqa: T201
+    Server(config).run(sockets=[found])
+
+
+def bind(listen: Listen) -> socket.socket:
+    """The listening socket.
+
+    Raises:
+        PortInUseError: another process has the port.
+        InstanceError: the address is not this machine's, or the port is not for this user.
+    """
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((listen.host, listen.port))
+        found.listen(2048)  # a port that is only bound could still be taken by two
+    except OSError as error:
+        found.close()
+        where = f"{listen.host} port {listen.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"{where} is in use by another process",
+                "stop it, or choose another port: openmid instance init DIR --port N",
+            ) from None
+        raise InstanceError(f"the instance cannot listen on {where}: {error.strerror}", "see instance.json") from None
+    return found

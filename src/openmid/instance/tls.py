@@ -1,0 +1,145 @@
+"""The instance's own CA and server certificate, for those who bring none.
+
+Keys are made by `fips.keys` and lie encrypted (PKCS#8, AES-256) under a password in `secrets/tls.password`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from openmid.fips import keys
+from openmid.instance.folder import Folder, write
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+CA_LIFE = timedelta(days=3650)
+SERVER_LIFE = timedelta(days=397)
+RENEW_BEFORE = timedelta(days=30)
+
+
+def ensure(folder: Folder, names: list[str]) -> None:
+    """Make the CA unless there is one; the server certificate unless it has these names and lives long enough."""
+    password = folder.secret("tls.password", create=True).encode()
+    if not folder.ca.exists():
+        _make_ca(folder, password)
+    if not _is_current(folder, names):
+        _make_server(folder, password, names)
+
+
+def _is_current(folder: Folder, names: list[str]) -> bool:
+    from cryptography import x509
+
+    path = folder.tls / "server.pem"
+    if not path.exists():
+        return False
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    lives = certificate.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE
+    return lives and list(extension.value) == _alternatives(names)
+
+
+def _make_ca(folder: Folder, password: bytes) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    key = _key()
+    usage = _usage(key_cert_sign=True, crl_sign=True)
+    builder = _builder("openmid instance CA", key, CA_LIFE).issuer_name(_name("openmid instance CA"))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+    _write(folder, "ca", password, key, certificate)
+
+
+def _make_server(folder: Folder, password: bytes, names: list[str]) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    ca = x509.load_pem_x509_certificate(folder.ca.read_bytes())
+    ca_key = load_pem_private_key((folder.tls / "ca.key").read_bytes(), password)
+    ca_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    key = _key()
+    builder = _builder(names[0], key, SERVER_LIFE).issuer_name(ca.subject)
+    for extension, critical in (
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (_usage(digital_signature=True), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(_alternatives(names)), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), False),
+    ):
+        builder = builder.add_extension(extension, critical=critical)
+    certificate = builder.sign(ca_key, hashes.SHA256())  # type: ignore[arg-type]  # ours: an RSA key
+    _write(folder, "server", password, key, certificate)
+
+
+def _key() -> RSAPrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    key = load_der_private_key(keys.generate("RSA-3072"), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def _builder(name: str, key: RSAPrivateKey, life: timedelta) -> x509.CertificateBuilder:
+    from cryptography import x509
+
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _name(common: str) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
+
+
+def _alternatives(names: list[str]) -> list[x509.GeneralName]:
+    from cryptography import x509
+
+    found: list[x509.GeneralName] = []
+    for name in names:
+        try:
+            found.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            found.append(x509.DNSName(name))
+    return found
+
+
+def _usage(**granted: bool) -> x509.KeyUsage:
+    from cryptography import x509
+
+    every = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: granted.get(name, False) for name in every})
+
+
+def _write(folder: Folder, name: str, password: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> None:
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+    sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+    write(folder.tls / f"{name}.key", sealed, 0o600)
+    write(folder.tls / f"{name}.pem", certificate.public_bytes(Encoding.PEM), 0o644)
