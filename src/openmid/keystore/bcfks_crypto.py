@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 from openmid.keystore import der
+from openmid.keystore.conversion import conversion_command
 from openmid.keystore.der import DerError, Reader
 from openmid.keystore.errors import Damaged, NotApproved, TooExpensive
+from openmid.keystore.refusals import refusals
 
 PBES2 = "1.2.840.113549.1.5.13"
 PBKDF2 = "1.2.840.113549.1.5.12"
@@ -32,6 +35,8 @@ MAX_ITERATIONS = 5_000_000
 MAX_KEY_LENGTH = 1024  # bytes
 MAX_SCRYPT_MEMORY = 64 * 1024 * 1024  # bytes
 MAX_SCRYPT_WORK = 1 << 23  # N * r * p, about three seconds
+
+THREADS = 4
 
 ITERATIONS = 51_200  # Bouncy Castle's default since 1.59
 SALT_LENGTH = 64
@@ -191,9 +196,6 @@ def derive_all(jobs: list[tuple[Kdf, str | None, str]]) -> list[bytes]:
     return results
 
 
-THREADS = 4
-
-
 def mac(digest: str, key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, digest)
 
@@ -243,7 +245,7 @@ def decrypt(cipher: Algorithm, key: bytes, content: bytes) -> bytes:
 
     try:
         return AESCCM(key, tag_length=tag_length).decrypt(nonce, content, None)
-    except (InvalidTag, ValueError, OverflowError) as error:
+    except refusals(InvalidTag) as error:
         raise Tampered from error
 
 
@@ -252,7 +254,7 @@ def _unwrap(key: bytes, content: bytes) -> bytes:
 
     try:
         return aes_key_unwrap_with_padding(key, content)
-    except (InvalidUnwrap, ValueError) as error:
+    except refusals(InvalidUnwrap) as error:
         raise Tampered from error
 
 
@@ -302,9 +304,10 @@ def too_expensive(name: str, limits: Limits) -> TooExpensive:
 
 
 def not_approved(name: str) -> NotApproved:
+    again = conversion_command(name, "BCFKS", Path(name).with_suffix(".pbkdf2.bcfks"))
     return NotApproved(
         f"{name} derives its keys with scrypt, which FIPS Enforced Mode does not approve; the keystore is whole",
-        "write it again with PBKDF2 outside enforced mode: keytool -importkeystore from it into a new BCFKS keystore",
+        f"write it again, with PBKDF2: {again}",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from openmid.keystore import der
 from openmid.keystore.errors import Damaged, KeyMismatch, Unstorable
+from openmid.keystore.refusals import refusals
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -52,12 +53,11 @@ def load_private_key(key: bytes, password: bytes | None = None) -> PrivateKeyTyp
 
 def belongs(certificate: bytes, public: PublicKeyTypes) -> bool:
     """True if the certificate's key is this key: numbers are compared, encodings may differ."""
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
         return bool(load_der_public_key(fields(certificate).public_key) == public)
-    except (ValueError, TypeError, UnsupportedAlgorithm, Damaged):
+    except refusals(Damaged):
         return False
 
 
@@ -66,11 +66,9 @@ def pair(key: bytes, certificates: tuple[bytes, ...], alias: str) -> tuple[tuple
 
     Raises Damaged for a key that cannot be read, Unstorable without certificates, KeyMismatch if none belongs to it.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     try:
         public = cast("Any", load_private_key(key)).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except refusals() as error:
         raise Damaged(f"the private key of '{alias}' is not a PKCS#8 key that can be used: {error}") from error
     if not certificates:
         raise Unstorable(

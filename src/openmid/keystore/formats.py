@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 from openmid.keystore.der import OCTET_STRING, OID, SEQUENCE, context
 from openmid.keystore.errors import FileProblem, UnsupportedType, WrongType
 from openmid.keystore.store import KeyStore
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 MAX_FILE = 64 * 1024 * 1024  # bytes; four times what BCFKS can hold under AES-CCM
 
 DESCRIPTIONS = {
@@ -210,14 +212,15 @@ def save(store: KeyStore, path: Path, password: str | None, kind: str) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """A new file beside the old one, 0600, synced, renamed over it; the folder is synced too. Raises FileProblem."""
     target = Path(os.path.realpath(path))  # a link stays a link
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".keystore.{os.getpid()}.{time.monotonic_ns()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(temporary, _NEW_FILE, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                _keep_owner(target, descriptor)
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -227,9 +230,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise _unwritable(path, error) from error
 
 
+def _keep_owner(target: Path, descriptor: int) -> None:
+    """A store that an administrator rewrites stays readable for the user whose it was."""
+    if os.name == "posix" and os.geteuid() == 0 and target.exists():
+        status = target.stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
-        return
+        return  # other systems do not open folders
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

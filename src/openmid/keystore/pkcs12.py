@@ -5,12 +5,15 @@ The loader keeps one private key and no secret keys, so the bags are counted fir
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from openmid.keystore import certificate as x509
 from openmid.keystore import private_key
+from openmid.keystore.conversion import conversion_command
 from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
 from openmid.keystore.errors import Damaged, KeystoreError, NotApproved, Unstorable, UnsupportedType, WrongPassword
+from openmid.keystore.refusals import fips_enforced, refusals
 from openmid.keystore.store import KeyStore
 
 if TYPE_CHECKING:
@@ -72,7 +75,6 @@ def _refuse_what_would_be_lost(data: bytes, name: str) -> None:
 
 
 def _load(data: bytes, password: str | None, name: str) -> PKCS12KeyAndCertificates:
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
     # An empty password has two forms in the wild: no bytes at all, and a terminator alone.
@@ -81,17 +83,17 @@ def _load(data: bytes, password: str | None, name: str) -> PKCS12KeyAndCertifica
     for candidate in candidates:
         try:
             return load_pkcs12(data, candidate)
-        except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+        except refusals() as error:
             failure = error
     raise _refused(name, failure) from failure
 
 
 def _refused(name: str, failure: Exception) -> KeystoreError:
     """OpenSSL says "Invalid password or PKCS12 data" whatever it was that failed."""
-    if _fips_enforced():
+    if fips_enforced():
         return NotApproved(
             f"{name} is PKCS12, whose key derivation FIPS Enforced Mode does not approve; the file is whole",
-            "convert it to BCFKS with the MID Server's keytool",
+            f"convert it: {conversion_command(name, 'PKCS12', Path(name).with_suffix('.bcfks'))}",
         )
     if isinstance(failure, ValueError) and "nvalid password" in str(failure):
         return WrongPassword(
@@ -101,18 +103,6 @@ def _refused(name: str, failure: Exception) -> KeystoreError:
     if "could not deserialize" in str(failure).lower() or "parse" in str(failure).lower():
         return Damaged(f"{name} is damaged or is not PKCS12")
     return UnsupportedType(f"{name} is PKCS12 of a kind that this version does not read: {failure or 'unknown'}")
-
-
-def _fips_enforced() -> bool:
-    """By behaviour: an enforced cryptography has no MD5."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.hashes import MD5, Hash
-
-    try:
-        Hash(MD5())  # noqa: S303  a question, not a digest
-    except UnsupportedAlgorithm:
-        return True
-    return False
 
 
 def write(store: KeyStore, password: str | None) -> bytes:
@@ -132,7 +122,6 @@ def write(store: KeyStore, password: str | None) -> bytes:
 
 
 def _serialize_key(alias: str, entry: PrivateKeyEntry, password: str) -> bytes:
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
     from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
     from cryptography.x509 import load_der_x509_certificate
@@ -144,7 +133,7 @@ def _serialize_key(alias: str, entry: PrivateKeyEntry, password: str) -> bytes:
         key = cast("PKCS12PrivateKeyTypes", x509.load_private_key(entry.private_key))
         leaf, *chain = (load_der_x509_certificate(certificate) for certificate in entry.certificates)
         return serialize_key_and_certificates(alias.encode(), key, leaf, chain, encryption)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except refusals() as error:
         raise Unstorable(f"'{alias}' cannot be written to PKCS12: {error}") from error
 
 
@@ -161,5 +150,5 @@ def _serialize_truststore(store: KeyStore, password: str) -> bytes:
         return serialize_java_truststore(
             certificates, BestAvailableEncryption(password.encode("utf-8", "surrogatepass"))
         )
-    except (ValueError, TypeError) as error:
+    except refusals() as error:
         raise Unstorable(f"{store.name} cannot be written to PKCS12: {error}") from error

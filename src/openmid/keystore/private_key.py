@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from openmid.keystore.errors import Damaged, KeystoreError, UnsupportedType, WrongKeyPassword
+from openmid.keystore.errors import Damaged, KeystoreError, NotApproved, UnsupportedType, WrongKeyPassword
+from openmid.keystore.refusals import fips_enforced, refusals
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -36,26 +37,29 @@ def _loaded(
     load: Callable[[bytes, bytes | None], PrivateKeyTypes], data: bytes, password: str | None, where: str
 ) -> bytes:
     """Try without the password first: cryptography refuses one that is not needed."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     try:
         return pkcs8(load(data, None))
     except TypeError:
-        encrypted = True
-    except (ValueError, UnsupportedAlgorithm) as error:
+        pass  # it is encrypted
+    except refusals() as error:
         raise _refused(where, error) from error
     try:
         return pkcs8(load(data, (password or "").encode("utf-8", "surrogatepass")))
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise _refused(where, error, encrypted) from error
+    except refusals() as error:
+        raise _refused(where, error, encrypted=True) from error
 
 
-def _refused(where: str, error: Exception, encrypted: bool = False) -> KeystoreError:
+def _refused(where: str, error: Exception, *, encrypted: bool = False) -> KeystoreError:
     """cryptography tells a wrong password from a cipher it does not know by its message only."""
     text = str(error)
+    if encrypted and not text.startswith("Incorrect password") and fips_enforced():
+        return NotApproved(
+            f"the encryption of {where} is not one that FIPS Enforced Mode approves; the key is whole",
+            "convert the file to BCFKS with the MID Server's keytool",
+        )
     if "nknown cipher" in text or "nsupported" in text or type(error).__name__ == "UnsupportedAlgorithm":
         return UnsupportedType(
-            f"{where} is of a kind, or encrypted in a way, that this version does not read: {text}",
+            f"{where} is of a kind, or encrypted in a way, that this version does not read: {text.rstrip('.')}",
             "re-encrypt it with: openssl pkcs8 -topk8 -v2 aes256 -in KEY -out NEW",
         )
     if encrypted:
