@@ -5,5 +5,6 @@ from __future__ import annotations
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("openmid.instance.table_api.urls")),
     path("", include("openmid.instance.web.urls")),
 ]
