@@ -31,7 +31,7 @@ def enter(staged_folder: Path) -> None:
     `stage` did not write.
     """
     global _entered
-    staged = Staged(staged_folder.absolute())
+    staged = Staged(staged_folder.resolve())
     if _entered == staged.folder:
         return
     _expect_files(staged)
@@ -48,7 +48,7 @@ def enter(staged_folder: Path) -> None:
 
 def environment(staged_folder: Path) -> dict[str, str]:
     """The environment in which a process has to be started to be enforced."""
-    return openssl.environment(Staged(staged_folder.absolute()).ssl_conf) | NO_LEGACY
+    return openssl.environment(Staged(staged_folder.resolve()).ssl_conf) | NO_LEGACY
 
 
 def initial_environment() -> dict[str, str]:

@@ -81,4 +81,9 @@ def _deb822_entries(text: str) -> Iterator[Entry]:
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
-                yield Entry(uri, suite, tuple(fields.get("components", "").split()), fields.get("signed-by", ""))
+                yield Entry(
+                    uri,
+                    suite,
+                    tuple(fields.get("components", "").split()),
+                    " ".join(fields.get("signed-by", "").split()),
+                )

@@ -61,7 +61,7 @@ def prove(staged_folder: Path) -> Proof:
     from openmid.fips import checks
     from openmid.fips.provider import Staged
 
-    staged = Staged(staged_folder.absolute())
+    staged = Staged(staged_folder.resolve())
     record = staged.record()
     names = ["ssl"] if staged.cryptography_conf == staged.ssl_conf else ["ssl", "cryptography"]
     proofs = []
@@ -112,7 +112,7 @@ def prove_in_fresh_process(staged_folder: Path) -> Proof:
 
     from openmid.fips import activation
 
-    folder = staged_folder.absolute()
+    folder = staged_folder.resolve()
     done = subprocess.run(
         [sys.executable, "-m", "openmid.fips.proof", str(folder)],
         env=activation.environment(folder),

@@ -176,7 +176,7 @@ def stage(provider: Provider, folder: Path) -> Staged:
 
     Where `cryptography` shares the system's libcrypto there is only the copy `ssl`. Raises StagingFailed.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     names = ["ssl", "cryptography"] if libcryptos.cryptography_has_its_own() else ["ssl"]
     try:
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=_existing(folder.parent)))
