@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -14,6 +16,7 @@ from openmid.midserver.config import write_atomic
 from openmid.midserver.errors import AlreadyRunning
 
 LOCK, PID, STATUS = "work/mid.lock", "work/mid.pid", "work/status.json"
+PUBLIC_KEY = "security/public_key.pem"
 
 
 class Lock:
@@ -88,3 +91,16 @@ def read_status(agent: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return status if isinstance(status, dict) else {}
+
+
+def fingerprint(agent: Path) -> str:
+    """The fingerprint of the MID Server's own key, as the instance shows it; empty before the first start.
+
+    By the published public key alone: it opens nothing and needs no `cryptography`.
+    """
+    try:
+        rows = (agent / PUBLIC_KEY).read_text().split("\n")
+    except OSError:
+        return ""
+    spki = base64.b64decode("".join(row for row in rows if not row.startswith("-")))
+    return hashlib.sha256(spki).digest().hex(":").upper()

@@ -1,0 +1,187 @@
+"""Claims jobs, runs them, delivers their results, and keeps the instance informed: until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+
+import structlog
+
+from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
+from openmid.midserver.link import NOT_VALIDATED, Link
+from openmid.midserver.protocol_registry import ProtocolRegistry
+from openmid.midserver.retry import Backoff
+from openmid.midserver.worker import Worker
+from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, JobResult, ResultsAnswer, ResultsRequest
+
+log = structlog.get_logger()
+
+HELD_MS = 20_000
+DRAIN_SECONDS, DELIVER_SECONDS = 30.0, 10.0
+MOST_RESULTS, MOST_BODY = 16, 8 * 1024 * 1024
+
+
+class ClaimLoop:
+    """`threads` jobs at once at most. Results that cannot be delivered wait here, and nothing new is claimed meanwhile."""
+
+    def __init__(self, link: Link, registry: ProtocolRegistry, worker: Worker, threads: int) -> None:
+        self._link = link
+        self._registry = registry
+        self._worker = worker
+        self._threads = threads
+        self._running: set[asyncio.Task[None]] = set()
+        self._results: asyncio.Queue[JobResult] = asyncio.Queue()
+        self._delivering = 0
+        self._idle = asyncio.Event()
+        self._trouble = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then finish what runs, deliver it, and return."""
+        deliver = asyncio.create_task(self._deliver())
+        others = [asyncio.create_task(self._claim()), asyncio.create_task(self._beat())]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([deliver, *others, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await _cancel(*others)
+            for task in done - {stopping}:
+                task.result()  # a loop never ends by itself: this raises what ended it
+            await self._drain()
+        finally:
+            await _cancel(deliver, stopping, *others, *self._running)
+
+    async def _claim(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._link.validated.wait()
+            free = self._threads - len(self._running) - self._results.qsize()
+            if free <= 0:
+                await self._wait_for_room()
+                continue
+            with self._outcome(backoff) as outcome:
+                await self._configure_if_needed()
+                answer = await self._link.client.call(
+                    "/claim", ClaimRequest(limit=free, wait_ms=HELD_MS), ClaimAnswer, held_ms=HELD_MS
+                )
+                self._link.wanted_configuration = answer.configuration
+            if outcome.failed:
+                await asyncio.sleep(backoff.next())
+                continue
+            await self._configure_before(answer.jobs)
+            for job in answer.jobs:
+                self._start(job)
+
+    async def _configure_if_needed(self) -> None:
+        if self._link.configuration != self._link.wanted_configuration or not self._link.configuration:
+            await self._link.configure()
+
+    async def _configure_before(self, jobs: list[Job]) -> None:
+        """Jobs run under the configuration that they were claimed with."""
+        backoff = Backoff()
+        while jobs and self._link.configuration != self._link.wanted_configuration:
+            with self._outcome(backoff) as outcome:
+                await self._link.configure()
+            if outcome.failed:
+                await asyncio.sleep(backoff.next())
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.create_task(self._work(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _work(self, job: Job) -> None:
+        self._results.put_nowait(await self._worker.run(job))
+
+    async def _wait_for_room(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await self._results.join()
+
+    async def _deliver(self) -> None:
+        backoff = Backoff(longest=10.0)
+        while True:
+            batch = [await self._results.get()]
+            size = len(batch[0].result.body)
+            while not self._results.empty() and len(batch) < MOST_RESULTS and size < MOST_BODY:
+                batch.append(self._results.get_nowait())
+                size += len(batch[-1].result.body)
+            await self._deliver_batch(batch, backoff)
+            for _ in batch:
+                self._results.task_done()
+
+    async def _deliver_batch(self, batch: list[JobResult], backoff: Backoff) -> None:
+        while True:
+            with self._outcome(backoff) as outcome:
+                answer = await self._link.client.call("/results", ResultsRequest(batch), ResultsAnswer)
+                for late in answer.late:
+                    log.warning("a result came too late: another attempt has taken the job over", job=late)
+                return
+            if outcome.final:
+                log.error("results were refused and are given up", jobs=[one.sys_id for one in batch])
+                return
+            await asyncio.sleep(backoff.next())
+
+    async def _beat(self) -> None:
+        backoff = Backoff(longest=5.0)
+        while True:
+            seconds = 0.0
+            with self._outcome(backoff) as outcome:
+                await self._registry.refresh()
+                seconds = await self._link.beat() / 1000
+            await asyncio.sleep(backoff.next() if outcome.failed else seconds)
+
+    async def _drain(self) -> None:
+        """Finish and deliver, each within its time."""
+        with contextlib.suppress(InstanceRefused, InstanceUnreachable):
+            await self._link.beat("Draining")
+        if self._running:
+            log.info(f"draining: {len(self._running)} jobs run")
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._results.join(), DELIVER_SECONDS)
+
+    def _outcome(self, backoff: Backoff) -> _Outcome:
+        return _Outcome(self, backoff)
+
+    def note(self, error: InstanceRefused | InstanceUnreachable | None) -> None:
+        """Log a trouble once, and its end."""
+        if isinstance(error, InstanceRefused):
+            self._link.refused(error)
+        elif error is not None and str(error) != self._trouble:
+            log.warning(f"{error}; trying again", remedy=error.hint)
+        elif error is None and self._trouble:
+            log.info("the instance answers again")
+        self._trouble = str(error) if isinstance(error, InstanceUnreachable) else ""
+
+
+class _Outcome:
+    """`with`: whether a conversation with the instance failed, and whether trying again is no use."""
+
+    def __init__(self, loop: ClaimLoop, backoff: Backoff) -> None:
+        self._loop = loop
+        self._backoff = backoff
+        self.failed = False
+        self.final = False
+
+    def __enter__(self) -> _Outcome:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        if error is None:
+            self._backoff.reset()
+            self._loop.note(None)
+            return False
+        if not isinstance(error, InstanceRefused | InstanceUnreachable):
+            return False
+        self.failed = True
+        self.final = isinstance(error, InstanceRefused) and error.code not in (NOT_VALIDATED, "unknown_credential")
+        self._loop.note(error)
+        return True
+
+
+async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    for task in tasks:
+        task.cancel()
+    waiting: list[Awaitable[object]] = list(tasks)
+    await asyncio.gather(*waiting, return_exceptions=True)

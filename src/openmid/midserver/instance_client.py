@@ -1,0 +1,126 @@
+"""The way to the instance: HTTPS POSTs of the wire's messages, trusting only what config.xml names."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from openmid import __version__, keystore
+from openmid.diagnosis import Evidence, diagnose
+from openmid.keystore import KeystoreError
+from openmid.midserver import redact, tls
+from openmid.midserver.agent_key import SECRET
+from openmid.midserver.config import Config
+from openmid.midserver.connector import CURRENT, Attempt, Connector
+from openmid.midserver.errors import ConfigError, InstanceRefused, InstanceUnreachable, StartError
+from openmid.midserver.evidence import gather
+from openmid.wire.codec import WireError, decode, encode
+from openmid.wire.messages import Refusal
+from openmid.wire.version import CHANNEL
+
+T = TypeVar("T")
+ANSWER_SECONDS = 15
+TRUSTSTORE = "mid.https.truststore.path"
+
+
+class InstanceClient:
+    """One instance. Every failure is an InstanceUnreachable (try again) or an InstanceRefused (do not)."""
+
+    def __init__(self, url: str, context: ssl.SSLContext, truststore: Path) -> None:
+        self.url = url.rstrip("/")
+        parts = urlsplit(self.url)
+        self._base = Evidence("request", parts.hostname or "", parts.port or 443, trust="truststore",
+                              truststore=str(truststore), mid="on this host", timeout_ms=ANSWER_SECONDS * 1000)  # fmt: skip
+        self._context = context
+        self._authorization: dict[str, str] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> InstanceClient:
+        """The client that a config.xml describes.
+
+        Raises:
+            ConfigError: no URL, or not an https one.
+            StartError: the truststore does not open.
+        """
+        url = config.required("url")
+        if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+            raise ConfigError(f'the parameter "url" in {config.path} is "{url}"', "an https:// URL belongs there")
+        path = config.agent / config.required(TRUSTSTORE)
+        try:
+            context = tls.client_context(_trusted(config, path), enforced=config.fips_enforced)
+        except (KeystoreError, OSError, ValueError) as error:
+            raise StartError(
+                f"the truststore {path} cannot be used: {error}", f"put the instance's CA into {path}"
+            ) from error
+        return cls(url, context, path)
+
+    def authorise(self, mid_sys_id: str, credential: str) -> None:
+        """Send this credential with every request from now on."""
+        self._authorization = {"Authorization": f"Bearer {mid_sys_id}.{redact.learn(credential)}"}
+
+    async def call(self, path: str, message: object, answer: type[T], *, held_ms: int = 0) -> T:
+        """The instance's answer to one message; the instance may hold it for `held_ms`.
+
+        Raises:
+            InstanceUnreachable: no answer, or a broken one.
+            InstanceRefused: the instance says no.
+        """
+        status, body = await self._post(path, encode(message), ANSWER_SECONDS + held_ms / 1000)
+        try:
+            if status == 200:
+                return decode(body, answer)
+            refusal = decode(body, Refusal)
+        except WireError as error:
+            sentence = f"{self.url} answers {status}, and not as an instance of this version does"
+            raise InstanceUnreachable(sentence, 'check the parameter "url" in agent/config.xml') from error
+        if status >= 500 or status == 429:
+            raise InstanceUnreachable(f"the instance answers {status}: {refusal.message}", refusal.hint)
+        raise InstanceRefused(refusal.message, refusal.hint, code=refusal.code, status=status)
+
+    async def _post(self, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+        attempt = Attempt(self._base.host)
+        token = CURRENT.set(attempt)
+        try:
+            async with self._opened().post(
+                self.url + CHANNEL + path,
+                data=body,
+                headers=self._authorization,
+                ssl=self._context,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            cause = diagnose(gather(error, attempt, self._base))
+            raise InstanceUnreachable(f"the instance cannot be reached: {cause.message}", cause.remedy) from error
+        finally:
+            CURRENT.reset(token)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            headers = {"Content-Type": "application/json", "User-Agent": f"openmid/{__version__}"}
+            self._session = aiohttp.ClientSession(
+                connector=Connector(None), cookie_jar=aiohttp.DummyCookieJar(), headers=headers
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _trusted(config: Config, path: Path) -> str | bytes:
+    """PEM text, or the trusted certificates of a BCFKS truststore."""
+    if keystore.detect(path) == "PEM":
+        return path.read_text("ascii")
+    password = config.parameter("mid.https.truststore.password")
+    if not password and (config.agent / SECRET).exists():
+        password = (config.agent / SECRET).read_text().strip()
+    store = keystore.load(path, redact.learn(password))
+    return b"".join(entry.certificate for entry in store.certificates().values())

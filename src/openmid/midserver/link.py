@@ -1,0 +1,197 @@
+"""The MID Server's standing with its instance: enrolled, known by its key, validated, configured."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from openmid import __version__
+from openmid.fips.proof import Proof
+from openmid.midserver.agent_key import AgentKey
+from openmid.midserver.config import Config, write_atomic
+from openmid.midserver.errors import InstanceRefused, SealedSecretRefused, StartError
+from openmid.midserver.instance_client import InstanceClient
+from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
+from openmid.midserver.redact import learn
+from openmid.wire.messages import (
+    ConfigurationAnswer,
+    EnrolAnswer,
+    EnrolRequest,
+    Heartbeat,
+    HeartbeatAnswer,
+    Profile,
+)
+from openmid.wire.sealing import SealedFor
+
+log = structlog.get_logger()
+
+CREDENTIAL, TOKEN = "security/credential", "security/enrolment.token"
+NOT_VALIDATED = "not_validated"
+
+
+class Link:
+    """What both loops share. `validated` is set while the instance gives work; `configuration` is the one at hand."""
+
+    def __init__(
+        self, config: Config, key: AgentKey, client: InstanceClient, registry: ProtocolRegistry, proof: Proof | None
+    ) -> None:
+        self.client = client
+        self.validated = asyncio.Event()
+        self.configuration = ""
+        self.wanted_configuration = ""
+        self.changed: Callable[[], None] = lambda: None
+        self._config = config
+        self._key = key
+        self._registry = registry
+        self._proof = proof
+        self._name = config.required("name")
+        self._started = time.time_ns() // 1000
+        self._egress: list[str] = []
+        self._told = False
+
+    def report_egress(self, sentences: list[str]) -> None:
+        """The rules that every heartbeat carries."""
+        self._egress = sentences
+
+    async def establish(self) -> None:
+        """First contact, or contact again: enrol if there is no credential, announce a new key if there is one.
+
+        Raises:
+            InstanceUnreachable: try again.
+            InstanceRefused, StartError: trying again changes nothing.
+        """
+        if not self._path(CREDENTIAL).exists():
+            await self._enrol()
+        mid_sys_id = self._config.required("mid_sys_id")
+        sealed = self._path(CREDENTIAL).read_text()
+        self.client.authorise(mid_sys_id, self._open_credential(mid_sys_id, sealed))
+        if self._key.has_previous:
+            await self._rekey(mid_sys_id)
+        await self.beat()
+
+    async def _enrol(self) -> None:
+        token_path = self._path(TOKEN)
+        if not token_path.exists():
+            raise StartError(
+                f"this MID Server is not enrolled, and there is no token in {token_path}",
+                f"on the instance: openmid instance mid token {self._name} --output {token_path}",
+            )
+        request = EnrolRequest(
+            token=learn(token_path.read_text().strip()),
+            name=self._name,
+            public_key=self._key.public_key,
+            host_name=platform.node(),
+            version=__version__,
+            host_os_distribution=_distribution(),
+        )
+        answer = await self.client.call("/enrol", request, EnrolAnswer)
+        self._keep(answer)
+        token_path.unlink()
+        log.info(f"enrolled as {self._name}", fingerprint=self._key.fingerprint, mid_sys_id=answer.mid_sys_id)
+
+    def _keep(self, answer: EnrolAnswer) -> None:
+        """Only a credential that opens replaces the one at hand."""
+        self._open_credential(answer.mid_sys_id, answer.credential)
+        self._config.set_parameter("mid_sys_id", answer.mid_sys_id)
+        self._config.save()
+        write_atomic(self._path(CREDENTIAL), answer.credential.encode())
+
+    def _open_credential(self, mid_sys_id: str, sealed: str) -> str:
+        bound = SealedFor(mid=mid_sys_id, table="ecc_agent", record=mid_sys_id, column="credential")
+        try:
+            return self._key.open(sealed, bound)
+        except SealedSecretRefused as error:
+            hint = f"enrol again: remove {self._path(CREDENTIAL)} and put a new token into {self._path(TOKEN)}"
+            raise StartError(str(error), hint) from error
+
+    async def _rekey(self, mid_sys_id: str) -> None:
+        answer = await self.client.call("/rekey", self._key.rekey_request(mid_sys_id), EnrolAnswer)
+        self._keep(answer)
+        self.client.authorise(mid_sys_id, self._open_credential(mid_sys_id, answer.credential))
+        self._key.drop_previous()
+        log.info("the instance knows the new key", fingerprint=self._key.fingerprint)
+
+    async def beat(self, status: str = "Up") -> int:
+        """One heartbeat. Returns the milliseconds until the next.
+
+        Raises:
+            InstanceError: as `InstanceClient.call`.
+        """
+        message = Heartbeat(
+            version=__version__,
+            host_name=platform.node(),
+            started=self._started,
+            host_os_distribution=_distribution(),
+            status=status,
+            fips_enforced=self._proof is not None and self._proof.enforced,
+            proof=self._proof,
+            profiles=self._registry.statuses(),
+            egress=self._egress,
+        )
+        answer = await self.client.call("/heartbeat", message, HeartbeatAnswer)
+        self.wanted_configuration = answer.configuration
+        self.note_validated(answer.validated)
+        return max(100, answer.interval_ms)
+
+    def note_validated(self, validated: bool) -> None:
+        """What the instance says of this MID Server's key; logged when it changes."""
+        if validated == self.validated.is_set() and self._told:
+            return
+        self._told = True
+        if validated:
+            self.validated.set()
+            log.info("validated: this MID Server takes work")
+        else:
+            self.validated.clear()
+            command = f"openmid instance mid validate {self._name} --fingerprint {self._key.fingerprint}"
+            log.warning(
+                "not validated: no work and no secrets until an administrator confirms the key's fingerprint",
+                fingerprint=self._key.fingerprint,
+                on_the_instance=command,
+            )
+        self.changed()
+
+    def refused(self, error: InstanceRefused) -> None:
+        """A refusal after the start: a validation taken back is no surprise, everything else is said."""
+        if error.code == NOT_VALIDATED:
+            self.note_validated(False)
+        else:
+            log.error(f"the instance refuses: {error}", remedy=error.hint)
+
+    async def configure(self) -> None:
+        """Fetch the configuration and bring the protocols to it.
+
+        Raises:
+            InstanceError: as `InstanceClient.call`.
+        """
+        answer = await self.client.call("/configuration", {}, ConfigurationAnswer)
+        await self._registry.apply([self._opened(profile) for profile in answer.profiles])
+        self.configuration = self.wanted_configuration = answer.configuration
+        self.changed()
+
+    def _opened(self, profile: Profile) -> OpenedProfile:
+        mid_sys_id = self._config.required("mid_sys_id")
+        bound = SealedFor(mid=mid_sys_id, table="mid_protocol_profile", record=profile.sys_id, column="password")
+        password = problem = ""
+        try:
+            password = self._key.open(profile.password, bound) if profile.password else ""
+        except SealedSecretRefused as error:
+            problem = str(error)
+        return OpenedProfile(
+            profile.sys_id, profile.protocol, profile.keystore_path, profile.default_port, password, problem
+        )
+
+    def _path(self, name: str) -> Path:
+        return self._config.agent / name
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return platform.system()

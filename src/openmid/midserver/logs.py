@@ -1,0 +1,68 @@
+"""agent/logs/agent0.log: readable lines, one an event, rotated by size; on a console the same lines on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+from openmid.midserver import redact
+from openmid.midserver.errors import ConfigError
+
+FILE = "logs/agent0.log"
+MOST_BYTES, KEPT = 10 * 1024 * 1024, 5
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(agent: Path, level: str, *, console: bool) -> None:
+    """Send structlog's and the libraries' events to the log file, and to stderr on a console.
+
+    Raises:
+        ConfigError: no such level, or the file cannot be written.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f'the parameter "mid.log.level" is "{level}"', f"one of {', '.join(LEVELS)} belongs there")
+    handlers: list[logging.Handler] = [_file(agent)]
+    if console:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper("iso", utc=True),
+        redact.processor,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(processor=_line, foreign_pre_chain=shared)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
+    logging.getLogger("openmid").setLevel(LEVELS[level])
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=lambda *_: logging.getLogger("openmid.midserver"),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _file(agent: Path) -> RotatingFileHandler:
+    path = agent / FILE
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        return RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}", "give it to the user that runs this"
+        ) from error
+
+
+def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    """`2026-01-31T12:00:00.000000Z info    the sentence  name=value`."""
+    when, level, sentence = event.pop("timestamp", ""), event.pop("level", ""), event.pop("event", "")
+    trace = event.pop("exception", "")
+    values = "".join(f"  {name}={value}" for name, value in event.items() if value != "" and not name.startswith("_"))
+    return redact.clean(f"{when} {level:<8}{sentence}{values}{chr(10) if trace else ''}{trace}")

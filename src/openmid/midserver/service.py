@@ -1,0 +1,94 @@
+"""The running MID Server: its parts put together, from first contact to the last result."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from openmid.fips.proof import Proof
+from openmid.midserver import agent_key
+from openmid.midserver.claim_loop import ClaimLoop
+from openmid.midserver.config import Config
+from openmid.midserver.egress import Egress
+from openmid.midserver.errors import InstanceUnreachable
+from openmid.midserver.http import Host, RestRunner
+from openmid.midserver.instance_client import InstanceClient
+from openmid.midserver.link import Link
+from openmid.midserver.process import write_status
+from openmid.midserver.protocol_registry import ProtocolRegistry
+from openmid.midserver.retry import Backoff
+from openmid.midserver.start import report_ready
+from openmid.midserver.worker import Worker
+
+log = structlog.get_logger()
+
+
+async def serve(config: Config, proof: Proof | None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        MidError: it cannot start, or the instance refuses it at first contact.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    name, enforced = config.required("name"), proof is not None
+    threads = config.number("threads.max", 25, 1, 1000)
+    egress = Egress.of(config)
+    key = agent_key.load_or_create(config.agent, name)
+    client = InstanceClient.of(config)
+    registry = ProtocolRegistry(config.agent, egress, enforced=enforced)
+    link = Link(config, key, client, registry, proof)
+    link.report_egress(egress.sentences())
+    link.changed = lambda: _write_status(config, key, link, registry, proof)
+    link.changed()
+    try:
+        if await _establish(link, stop):
+            runner = RestRunner(registry, Host(name, config.path, enforced))
+            await ClaimLoop(link, registry, Worker(runner), threads).run(stop)
+        log.info("stopped")
+    finally:
+        await registry.close()
+        await client.close()
+
+
+async def _establish(link: Link, stop: asyncio.Event) -> bool:
+    """First contact, however long the instance takes to be there. False when told to stop meanwhile."""
+    backoff, trouble = Backoff(), ""
+    while not stop.is_set():
+        try:
+            await link.establish()
+        except InstanceUnreachable as error:
+            if str(error) != trouble:
+                log.warning(f"{error}; trying again", remedy=error.hint)
+            trouble = str(error)
+            report_ready(f"up, but {error}; it keeps trying")
+            await _sleep(backoff.next(), stop)
+        else:
+            report_ready("up" if link.validated.is_set() else "up, and waits to be validated")
+            return True
+    return False
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _write_status(
+    config: Config, key: agent_key.AgentKey, link: Link, registry: ProtocolRegistry, proof: Proof | None
+) -> None:
+    status = {
+        "name": config.parameter("name"),
+        "instance": link.client.url,
+        "fingerprint": key.fingerprint,
+        "validated": link.validated.is_set(),
+        "fips_enforced": proof is not None,
+        "provider": f"{proof.provider_name} {proof.provider_version}" if proof else "",
+        "protocols": {one.protocol: one.error or f"loaded, {one.subject}" for one in registry.statuses()},
+    }
+    write_status(config.agent, status)

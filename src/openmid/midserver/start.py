@@ -1,0 +1,89 @@
+"""How a MID Server begins. Nothing here may import `cryptography` before FIPS Enforced Mode is entered and proved."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+
+import structlog
+
+from openmid import __version__
+from openmid.fips import activation
+from openmid.fips.errors import FipsError
+from openmid.fips.proof import Proof, prove
+from openmid.midserver import logs
+from openmid.midserver.config import Config
+from openmid.midserver.errors import MidError, StartError
+from openmid.midserver.process import Lock
+
+log = structlog.get_logger()
+
+STAGED = "security/fips"
+READY = "OPENMID_READY_FD"
+
+
+def run(folder: Path, *, console: bool) -> None:
+    """Be the MID Server in `folder` until SIGTERM or SIGINT.
+
+    In FIPS Enforced Mode the process replaces itself once, to begin under the staged configuration.
+
+    Raises:
+        MidError: it cannot start; one sentence.
+    """
+    config = Config.read(folder)
+    if config.fips_enforced:
+        _enter(config)
+    logs.configure(config.agent, config.parameter("mid.log.level", "info"), console=console)
+    lock = Lock(config.agent)
+    try:
+        log.info(f"openmid {__version__} starts", name=config.parameter("name"), pid=os.getpid())
+        proof = _prove(config) if config.fips_enforced else None
+        from openmid.midserver.service import serve  # imports cryptography
+
+        asyncio.run(serve(config, proof))
+    except MidError as error:
+        log.error(f"stopped: {error}", remedy=error.hint)  # noqa: TRY400  the sentence says it all
+        raise
+    finally:
+        lock.release()
+
+
+def _enter(config: Config) -> None:
+    try:
+        activation.enter(config.agent / STAGED)
+    except FipsError as error:
+        raise _not_enforced(config, str(error), error.hint) from error
+
+
+def _prove(config: Config) -> Proof:
+    """The proof, in this very process; without it a MID Server that should be enforced does not run."""
+    try:
+        proof = prove(config.agent / STAGED)
+    except FipsError as error:
+        raise _not_enforced(config, str(error), error.hint) from error
+    if not proof.enforced:
+        raise _not_enforced(config, proof.reason, "")
+    log.info(
+        "Running in FIPS Enforced mode",
+        provider=f"{proof.provider_name} {proof.provider_version}",
+        proved_in=", ".join(f"{one.name} ({one.openssl_version})" for one in proof.libcryptos),
+    )
+    return proof
+
+
+def _not_enforced(config: Config, reason: str, hint: str) -> StartError:
+    script = config.agent / "bin/scripts/set-fips-enforced-mode.sh"
+    return StartError(f"the MID Server does not start: {reason}", hint or f"{script} off, then on, stages it again")
+
+
+def report_ready(sentence: str = "", *, error: MidError | None = None) -> None:
+    """Tell `mid.sh start`, which waits at the other end of a pipe, how it went. Once; later calls do nothing."""
+    descriptor = os.environ.pop(READY, "")
+    if not descriptor:
+        return
+    outcome = {"error": str(error), "hint": error.hint} if error else {"up": sentence}
+    with contextlib.suppress(OSError), os.fdopen(int(descriptor), "w") as pipe:
+        json.dump(outcome, pipe)

@@ -1,0 +1,51 @@
+"""Runs jobs: each to a result, whatever happens."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from openmid.midserver.http import RestRunner
+from openmid.wire.messages import Job, JobResult
+from openmid.wire.probes import Failure, ProbeResult
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Knows the kinds of probes."""
+
+    def __init__(self, rest: RestRunner) -> None:
+        self._rest = rest
+
+    async def run(self, job: Job) -> JobResult:
+        """The job's result. A defect of ours becomes a failure, with its place in the log."""
+        started = time.time_ns() // 1000
+        try:
+            result = await self._rest.run(job.probe)
+        except Exception:
+            log.exception("a probe failed unexpectedly", job=job.sys_id)
+            message = "the MID Server failed unexpectedly; its agent/logs/agent0.log says where"
+            result = ProbeResult(
+                started, failure=Failure("internal_error", message, f"look there for job {job.sys_id}")
+            )
+        _log(job, result)
+        return JobResult(job.sys_id, job.lease, result)
+
+
+def _log(job: Job, result: ProbeResult) -> None:
+    # Without the query: people put keys there.
+    url = job.probe.url.partition("?")[0]
+    if result.failure is not None:
+        log.warning(
+            f"{job.probe.method} {url} failed: {result.failure.message}", code=result.failure.code, job=job.sys_id
+        )
+        return
+    log.info(
+        f"{job.probe.method} {url} was answered {result.status_code}",
+        tls=result.tls.version,
+        client=result.tls.client_subject,
+        us=result.timing.total,
+        job=job.sys_id,
+    )
