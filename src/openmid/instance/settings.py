@@ -35,6 +35,7 @@ ROOT_URLCONF = "openmid.instance.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "openmid.instance.web",  # before unfold: a template of ours goes before its own
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -47,7 +48,6 @@ INSTALLED_APPS = [
     "openmid.instance.connections",
     "openmid.instance.ecc",
     "openmid.instance.actions",
-    "openmid.instance.web",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,190 @@
+"""Executions, and EXECUTION DETAILS: live while it runs, and every foreign byte on it is text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+
+from openmid.instance.actions.details import ENDED, NoSuchExecutionError, details
+from openmid.instance.actions.models import Execution
+from openmid.instance.records import clock
+from openmid.instance.web import labels
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin
+
+SHOWN_CHARACTERS = 200_000
+"""A longer body is cut on the page; Download has all of it."""
+
+PHASES = (("connect", "Connect"), ("tls", "TLS"), ("first_byte", "First byte"), ("total", "Total"))
+Json = dict[str, Any]
+
+
+@admin.register(Execution, site=site)
+class ExecutionAdmin(Admin):
+    """The list of executions, and EXECUTION DETAILS instead of a form."""
+
+    list_display = ("action_name", "state_label", "started", "took", "sys_created_by")
+    list_filter: ClassVar = ("state",)
+    search_fields = ("action_name", "sys_id")
+    ordering = ("-sys_created_on",)
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The queue's writer owns these rows."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<str:sys_id>/live/", wrap(self.live), name="actions_execution_live"),
+            path("<str:sys_id>/body/<int:step>/", wrap(self.body), name="actions_execution_body"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Json | None = None
+    ) -> Any:
+        """EXECUTION DETAILS."""
+        found = self._details(request, object_id)
+        context = {
+            **site.each_context(request),
+            "title": "EXECUTION DETAILS",
+            "content_title": found["action"],
+            "model_admin": self,
+            "execution": presented(found),
+            "ended": found["state"] in ENDED,
+        }
+        return TemplateResponse(request, "openmid/execution.html", context)
+
+    def live(self, request: HttpRequest, sys_id: str) -> JsonResponse:
+        """What the page asks for twice a second: `{"state", "ended", "html"}`."""
+        found = self._details(request, sys_id)
+        html = render_to_string("openmid/execution_body.html", {"execution": presented(found)}, request=request)
+        return JsonResponse({"state": found["state"], "ended": found["state"] in ENDED, "html": html})
+
+    def body(self, request: HttpRequest, sys_id: str, step: int) -> HttpResponse:
+        """A step's whole response body, as a file that no browser renders."""
+        steps = self._details(request, sys_id)["steps"]
+        output = steps[step]["output"] if step < len(steps) else {}
+        if not output:
+            raise Http404("this step has no response body")
+        answer = HttpResponse(_raw(output), content_type="application/octet-stream")
+        answer["Content-Disposition"] = f'attachment; filename="{sys_id}-{step + 1}.body"'
+        answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return answer
+
+    def _details(self, request: HttpRequest, sys_id: str) -> Json:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            return details(sys_id)
+        except NoSuchExecutionError as error:
+            raise Http404(str(error)) from None
+
+    @admin.display(description="State", ordering="state")
+    def state_label(self, execution: Execution) -> SafeString:
+        return labels.state(execution.state)
+
+    @admin.display(description="Started", ordering="sys_created_on")
+    def started(self, execution: Execution) -> str:
+        return f"{clock.moment(execution.sys_created_on):%Y-%m-%d %H:%M:%S} UTC"
+
+    @admin.display(description="Duration")
+    def took(self, execution: Execution) -> str:
+        return labels.duration(execution.finished - execution.sys_created_on if execution.finished else None)
+
+
+def presented(found: Json) -> Json:
+    """`details` with what the template needs beside it: labels, durations in words, pretty bodies."""
+    steps = [_step(step, position) for position, step in enumerate(found["steps"])]
+    mids = dict.fromkeys(step["integration_metadata"]["mid_server"] for step in steps)
+    return {
+        **found,
+        "ended": found["state"] in ENDED,
+        "state_label": labels.state(found["state"]),
+        "started": _moment(found["start"]),
+        "took": _milliseconds(found["duration_ms"]),
+        "mid_servers": ", ".join(filter(None, mids)),
+        "steps": steps,
+    }
+
+
+def _step(step: Json, position: int) -> Json:
+    status = step["output"].get("status_code")
+    return {
+        **step,
+        "position": position,
+        "state_label": labels.state(step["state"]),
+        "started": _moment(step["start"]),
+        "took": _milliseconds(step["duration_ms"]),
+        "status_kind": "good" if status and status < 300 else "bad" if status and status >= 400 else "odd",
+        "body": _body(step["output"]),
+        "request_body": _pretty(step["configuration"]["body"]),
+        "timing": _timing(step["integration_metadata"]["timing_us"]),
+        "expiry": _expiry(step["integration_metadata"]["server_certificate"]["not_after"]),
+    }
+
+
+def _body(output: Json) -> Json | None:
+    """The response body to show: `{text, note}`; None where there is none."""
+    if not output.get("body"):
+        return None
+    if output["body_is_base64"]:
+        text, note = output["body"], f"binary, {len(_raw(output)):,} bytes, shown as base64"
+    else:
+        text, note = _pretty(output["body"]), f"{len(_raw(output)):,} bytes"
+    if len(text) > SHOWN_CHARACTERS:
+        text, note = text[:SHOWN_CHARACTERS], f"{note}; the first {SHOWN_CHARACTERS:,} characters are shown"
+    return {"text": text, "note": note}
+
+
+def _raw(output: Json) -> bytes:
+    if not output["body_is_base64"]:
+        return str(output["body"]).encode(errors="surrogatepass")
+    try:
+        return base64.b64decode(output["body"])
+    except binascii.Error:
+        return b""
+
+
+def _pretty(body: str) -> str:
+    """JSON indented, anything else as it is."""
+    if len(body) > SHOWN_CHARACTERS or body.lstrip()[:1] not in ("{", "["):
+        return body
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _timing(timing: dict[str, int]) -> list[tuple[str, str]]:
+    return [(title, labels.duration(timing[key])) for key, title in PHASES if timing.get(key, -1) >= 0]
+
+
+def _expiry(not_after: str) -> SafeString | str:
+    return labels.label(*labels.expiry(not_after)) if not_after else ""
+
+
+def _moment(iso: str | None) -> str:
+    return f"{iso[:10]} {iso[11:23]} UTC" if iso else "–"
+
+
+def _milliseconds(value: float | None) -> str:
+    return labels.duration(int(value * 1000) if value is not None else None)

@@ -1,0 +1,121 @@
+"""The HTTP(s) Connection form. Fields appear as they apply; hidden ones count as empty."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from openmid.instance.connections.forms import HttpConnectionForm
+from openmid.instance.connections.models import HttpConnection, MidProtocolProfile
+from openmid.instance.web.aliases import CONNECTIONS_TAB
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin
+from openmid.instance.web.unfolded import action as unfold_action
+from openmid.instance.web.widgets import ReferenceWidget
+
+SHOWN_WHEN: dict[str, str] = {
+    "mid_protocol_profile": "mutual_auth",
+    "host": "url_builder",
+    "port": "url_builder",
+    "base_path": "url_builder",
+    "mid_selection": "use_mid",
+    "mid_server": "use_mid && mid_selection === 'specific_mid_server'",
+    "require_fips": "use_mid",
+}
+
+
+class HttpConnectionPageForm(HttpConnectionForm):
+    """The connection's form as a page: the profile by its name, and what is not shown does not count."""
+
+    mid_protocol_profile = forms.ModelChoiceField(
+        MidProtocolProfile.objects.all(),
+        label="MID protocol profile",
+        required=False,
+        to_field_name="protocol",
+        widget=ReferenceWidget(HttpConnection._meta.get_field("mid_protocol_profile").remote_field, site, "protocol"),
+        help_text="The profile has the keystore with the client certificate. The magnifying glass lists them all.",
+        error_messages={"invalid_choice": "There is no MID Protocol Profile of this name."},
+    )
+
+    class Meta(HttpConnectionForm.Meta):
+        labels: ClassVar = {"port": "Port override", "require_fips": "Require FIPS Enforced MID Server"}
+        widgets: ClassVar = {}
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.instance.mid_protocol_profile_id:
+            self.initial["mid_protocol_profile"] = self.instance.mid_protocol_profile
+        if "connection_url" in self.fields:
+            self.fields["connection_url"].widget.attrs |= {
+                "x-bind:readonly": "url_builder",
+                "placeholder": "Filled in when the connection is saved",
+            }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not cleaned.get("mutual_auth"):
+            cleaned["mid_protocol_profile"] = None
+        if cleaned.get("mid_selection") != HttpConnection.MidSelection.SPECIFIC:
+            cleaned["mid_server"] = None
+        return cleaned
+
+
+@admin.register(HttpConnection, site=site)
+class HttpConnectionAdmin(Admin):
+    """HTTP(s) Connections: reached from their alias, and going back there."""
+
+    form = HttpConnectionPageForm
+    list_display = ("name", "connection_alias", "connection_url", "active")
+    search_fields = ("name", "connection_url")
+    conditional_fields = SHOWN_WHEN
+    actions_detail = ("back_to_alias",)
+    fieldsets: ClassVar = [
+        (
+            None,
+            {
+                "fields": [
+                    "name",
+                    "connection_alias",
+                    "active",
+                    "url_builder",
+                    "mutual_auth",
+                    "use_mid",
+                    "mid_protocol_profile",
+                    "host",
+                    "port",
+                    "base_path",
+                    "connection_url",
+                ]
+            },
+        ),
+        (
+            "MID Server and security",
+            {"fields": ["mid_selection", "mid_server", "require_fips", "connection_timeout", "ca_certificates"]},
+        ),
+    ]
+
+    @unfold_action(description="Connection & Credential Alias", icon="arrow_back", permissions=["view"])
+    def back_to_alias(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._to_alias(get_object_or_404(HttpConnection, pk=object_id))
+
+    def response_post_save_add(self, request: HttpRequest, obj: Model) -> HttpResponseRedirect:
+        return self._to_alias(obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Model) -> HttpResponseRedirect:
+        return self._to_alias(obj)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        connection = get_object_or_404(HttpConnection, pk=object_id)
+        answer = super().delete_view(request, object_id, extra_context)
+        return self._to_alias(connection) if request.method == "POST" and answer.status_code == 302 else answer
+
+    def _to_alias(self, connection: Model) -> HttpResponseRedirect:
+        assert isinstance(connection, HttpConnection)
+        alias = reverse("admin:connections_connectionalias_change", args=[connection.connection_alias_id])
+        return HttpResponseRedirect(alias + CONNECTIONS_TAB)

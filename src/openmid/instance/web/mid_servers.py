@@ -1,0 +1,179 @@
+"""MID Servers: list and record, Validate and Invalidate, enrolment tokens."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from openmid.instance.errors import FolderError
+from openmid.instance.folder import Folder
+from openmid.instance.mid import enrolment
+from openmid.instance.mid.models import EnrolmentToken, MidServer, Validated
+from openmid.instance.records import clock
+from openmid.instance.web import labels
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin, DialogForm, TextWidget, action
+
+
+class ValidateForm(DialogForm):
+    """Validate: the fingerprint that the administrator was shown goes back, so that no other key slips in between."""
+
+    form_before_template = "openmid/validate.html"
+    fingerprint = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.mid = get_object_or_404(MidServer, pk=self.object_id)
+        self.initial["fingerprint"] = self.mid.fingerprint
+
+    def get_before_template_context(self, request: HttpRequest, object_id: str | None = None) -> dict[str, Any]:
+        return {"mid": self.mid}
+
+
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """New enrolment token."""
+
+    class Meta:
+        model = EnrolmentToken
+        fields: ClassVar = ["name"]
+        widgets: ClassVar = {"name": TextWidget}
+
+
+@admin.register(MidServer, site=site)
+class MidServerAdmin(Admin):
+    """The MID Servers. What they say of themselves is read-only; trust in them is given and taken here."""
+
+    list_display = ("name", "status_label", "is_validated", "is_enforced", "version", "host_name", "refreshed")
+    search_fields = ("name", "host_name")
+    list_filter = ("validated", "fips_enforced")
+    actions_list = ("enrolment_token",)
+    actions_detail = ("validate", "invalidate")
+    change_form_template = "openmid/mid_server.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A MID Server makes its record itself, by enrolling."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_trust_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may validate and invalidate."""
+        return bool(request.user.has_perm("mid.change_midserver"))
+
+    def has_token_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may make enrolment tokens."""
+        return bool(request.user.has_perm("mid.add_enrolmenttoken"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        mid = MidServer.objects.filter(pk=object_id).first()
+        context = {**(presented(mid) if mid else {}), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    @action(
+        description="Validate",
+        icon="verified_user",
+        permissions=["trust"],
+        dialog={
+            "title": "Validate this MID Server?",
+            "description": "Then it gets work and, sealed to its key, the passwords of the profiles that apply to it.",
+            "form_class": ValidateForm,
+            "form_submit_text": "Validate",
+        },
+    )
+    def validate(self, request: HttpRequest, form: ValidateForm, object_id: str) -> HttpResponse:
+        try:
+            enrolment.validate(form.mid, form.cleaned_data["fingerprint"])
+            messages.success(request, f"MID Server {form.mid} is validated.")
+        except enrolment.EnrolmentRefused as refused:
+            messages.error(request, f"{refused}. {refused.hint}")
+        return _reload(object_id)
+
+    @action(
+        description="Invalidate",
+        icon="gpp_bad",
+        permissions=["trust"],
+        dialog={
+            "title": "Invalidate this MID Server?",
+            "description": "It gets no more work and no secrets until it is validated again.",
+            "form_class": DialogForm,
+            "form_submit_text": "Invalidate",
+        },
+    )
+    def invalidate(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        mid = get_object_or_404(MidServer, pk=object_id)
+        enrolment.invalidate(mid)
+        messages.warning(request, f"MID Server {mid} is not validated any more.")
+        return _reload(object_id)
+
+    @action(description="New enrolment token", icon="add", permissions=["token"], url_path="enrolment-token")
+    def enrolment_token(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_token_permission(request):
+            raise PermissionDenied
+        form = TokenForm(request.POST or None)
+        context = {**site.each_context(request), "title": "New enrolment token", "form": form, "model_admin": self}
+        if request.method == "POST" and form.is_valid():
+            token, clear = EnrolmentToken.issue(form.cleaned_data["name"])
+            context |= {"token": token, "clear": clear, "install": _install_command(token, clear)}
+        answer = TemplateResponse(request, "openmid/enrolment_token.html", context)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    @admin.display(description="Status")
+    def status_label(self, mid: MidServer) -> SafeString:
+        return labels.mid_status(mid.status)
+
+    @admin.display(description="Validated", ordering="validated")
+    def is_validated(self, mid: MidServer) -> SafeString:
+        return labels.label(Validated(mid.validated).label, "success" if mid.validated == Validated.TRUE else "warning")
+
+    @admin.display(description="FIPS Enforced", ordering="fips_enforced")
+    def is_enforced(self, mid: MidServer) -> SafeString:
+        return labels.flag(mid.fips_enforced, "Enforced", "Off")
+
+    @admin.display(description="Last refreshed", ordering="last_refreshed")
+    def refreshed(self, mid: MidServer) -> str:
+        return labels.ago(mid.last_refreshed)
+
+
+def presented(mid: MidServer) -> dict[str, Any]:
+    """What the record's page shows beside the record itself."""
+    return {
+        "status_label": labels.mid_status(mid.status),
+        "proof": mid.proof,
+        "started": clock.moment(mid.started) if mid.started else None,
+        "refreshed": labels.ago(mid.last_refreshed),
+        "profile_rows": [
+            {"status": status, "expiry": labels.label(*labels.expiry(status.get("not_after", "")))}
+            for status in mid.profile_statuses or []
+        ],
+    }
+
+
+def _reload(object_id: str) -> HttpResponse:
+    """A pop-up's end: htmx leaves for the record."""
+    url = reverse("admin:mid_midserver_change", args=[object_id])
+    return HttpResponse(headers={"HX-Redirect": url})
+
+
+def _install_command(token: EnrolmentToken, clear: str) -> str:
+    folder = settings.OPENMID_FOLDER
+    try:
+        url = Folder(folder).listen().url if folder else ""
+    except FolderError:
+        url = ""
+    return (
+        f"printf '%s' '{clear}' > enrolment.token\n"
+        f"openmid mid install DIR --url {url} --name {token.name} --ca ca.pem --token enrolment.token"
+    )

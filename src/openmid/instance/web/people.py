@@ -1,0 +1,105 @@
+"""System: users with their roles, API tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from openmid.instance.access.models import ApiToken
+from openmid.instance.access.roles import ADMIN
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin, CheckboxList
+
+if TYPE_CHECKING:
+    from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+
+    class UserAdminBase(DjangoUserAdmin):
+        """Django's pages for users."""
+else:
+    from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+    from unfold.forms import UserCreationForm as AdminUserCreationForm
+
+    class UserAdminBase(DjangoUserAdmin, Admin):
+        """Django's pages for users, in unfold's clothes."""
+
+
+class RoleField(forms.ModelMultipleChoiceField):
+    """The roles of a user."""
+
+    def __init__(self) -> None:
+        help_text = "admin may do everything; mid_server sees MID Servers and makes enrolment tokens."
+        super().__init__(Group.objects.all(), label="Roles", help_text=help_text, required=True, widget=CheckboxList)
+
+
+class UserPageForm(UserChangeForm):
+    """A user and his roles."""
+
+    groups = RoleField()
+
+
+class NewUserForm(AdminUserCreationForm):
+    """A new user: a name, roles, a password."""
+
+    groups = RoleField()
+
+
+@admin.register(User, site=site)
+class UserAdmin(UserAdminBase):
+    """Users. Who is here may sign in; what he may is his roles' matter."""
+
+    form = UserPageForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "roles", "is_active", "last_login")
+    list_filter = ("groups", "is_active")
+    search_fields = ("username", "email")
+    filter_horizontal = ()
+    fieldsets: Any = ((None, {"fields": ("username", "password", "groups", "is_active", "email", "last_login")}),)
+    add_fieldsets: Any = ((None, {"fields": ("username", "groups", "usable_password", "password1", "password2")}),)
+    readonly_fields = ("last_login",)
+
+    @admin.display(description="Roles")
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all()) or "–"
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Every user may sign in; the role admin is Django's superuser."""
+        obj.is_staff = True
+        obj.is_superuser = any(group.name == ADMIN for group in form.cleaned_data.get("groups", ()))
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(ApiToken, site=site)
+class ApiTokenAdmin(Admin):
+    """API tokens: made here, shown once, revoked by deleting."""
+
+    list_display = ("name", "user", "sys_created_on", "sys_created_by")
+    search_fields = ("name", "user__username")
+    fieldsets: ClassVar = [(None, {"fields": ["name", "user"]})]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        request.openmid_token = ApiToken.issue(obj.name, obj.user)  # type: ignore[attr-defined]
+        obj.pk = ApiToken.objects.get(name=obj.name).pk  # the history notes the record that was made
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The token, once."""
+        clear = getattr(request, "openmid_token", "")
+        context = {
+            **site.each_context(request),
+            "title": "API token",
+            "token": obj,
+            "clear": clear,
+            "model_admin": self,
+        }
+        answer = TemplateResponse(request, "openmid/api_token.html", context)
+        answer["Cache-Control"] = "no-store"
+        return answer

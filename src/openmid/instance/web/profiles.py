@@ -1,0 +1,113 @@
+"""The MID Protocol Profile form, and what each MID Server made of the profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from openmid.instance.connections.forms import MidProtocolProfileForm
+from openmid.instance.connections.models import MidProtocolProfile
+from openmid.instance.mid.models import MidServer, Validated
+from openmid.instance.web import labels
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin, CheckboxList, PasswordWidget
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one MID Server says of a profile; `waiting` is why it says nothing yet."""
+
+    mid: MidServer
+    status: dict[str, Any] | None
+    waiting: str = ""
+
+    @property
+    def expiry(self) -> SafeString:
+        return labels.label(*labels.expiry((self.status or {}).get("not_after", "")))
+
+
+def loaded(profile: MidProtocolProfile) -> list[Loaded]:
+    """The MID Servers that the profile applies to, with what they reported."""
+    specific = profile.applies_to == MidProtocolProfile.AppliesTo.SPECIFIC
+    mids = profile.mid_list.all() if specific else MidServer.objects.all()
+    return [_report(profile, mid) for mid in mids]
+
+
+def _report(profile: MidProtocolProfile, mid: MidServer) -> Loaded:
+    for status in mid.profile_statuses or []:
+        if status.get("sys_id") == profile.sys_id:
+            return Loaded(mid, status)
+    if mid.validated != Validated.TRUE:
+        return Loaded(
+            mid, None, "This MID Server is not validated: it gets no profile before an administrator does so."
+        )
+    if mid.status == "Down":
+        return Loaded(mid, None, "This MID Server is Down. It loads the profile when it is up again.")
+    return Loaded(mid, None, "Not reported yet: the MID Server says so with its next heartbeat.")
+
+
+class MidProtocolProfilePageForm(MidProtocolProfileForm):
+    """The profile's form as a page: MID Servers count only for Specific MID Servers."""
+
+    mid_list = forms.ModelMultipleChoiceField(
+        MidServer.objects.all(),
+        label="MID Servers",
+        required=False,
+        widget=CheckboxList,
+        help_text="The MID Servers whose hosts have this keystore.",
+    )
+
+    class Meta(MidProtocolProfileForm.Meta):
+        labels: ClassVar = {"default_port": "Default Port"}
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if "password" in self.fields:
+            self.fields["password"].widget = PasswordWidget(attrs={"autocomplete": "new-password"})
+            if self.instance.password:
+                self.fields["password"].widget.attrs["placeholder"] = "Stored. Leave empty to keep it."
+
+    def clean_mid_list(self) -> QuerySet[MidServer]:
+        chosen: QuerySet[MidServer] = self.cleaned_data["mid_list"]
+        specific = self.cleaned_data.get("applies_to") == MidProtocolProfile.AppliesTo.SPECIFIC
+        return chosen if specific else chosen.none()
+
+
+@admin.register(MidProtocolProfile, site=site)
+class MidProtocolProfileAdmin(Admin):
+    """MID Protocol Profiles. A connection's magnifying glass opens this list, with New."""
+
+    form = MidProtocolProfilePageForm
+    list_display = ("protocol", "keystore_path", "applies_to", "default_port", "loaded_on")
+    search_fields = ("protocol", "keystore_path")
+    conditional_fields: ClassVar = {"mid_list": "applies_to === 'specific'"}
+    change_form_outer_after_template = "openmid/profile_status.html"
+    fieldsets: ClassVar = [
+        (
+            None,
+            {"fields": ["protocol", "keystore_path", "password", "applies_to", "mid_list", "default_port"]},
+        )
+    ]
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """The magnifying glass hands over the protocol's name instead of a sys_id."""
+        return to_field == "protocol" or super().to_field_allowed(request, to_field)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        profile = MidProtocolProfile.objects.filter(pk=object_id).first()
+        context = {"loaded": loaded(profile) if profile else [], **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.display(description="Loaded on")
+    def loaded_on(self, profile: MidProtocolProfile) -> str:
+        reports = loaded(profile)
+        good = sum(bool(report.status and report.status.get("loaded")) for report in reports)
+        return f"{good} of {len(reports)} MID Servers"

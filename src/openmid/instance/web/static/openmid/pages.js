@@ -1,0 +1,84 @@
+// The pages' own behaviour; everything works without it, by reloading.
+"use strict";
+{
+  // Copy: the text of the <pre> beside the button.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+    const icon = button.firstElementChild;
+    icon.textContent = "check";
+    setTimeout(() => (icon.textContent = "content_copy"), 1200);
+  });
+
+  // EXECUTION DETAILS: ask twice a second until it has ended. The server sends escaped HTML; open parts stay open.
+  const follow = (box) => {
+    const ask = async () => {
+      let answer;
+      try {
+        const response = await fetch(box.dataset.live, { headers: { Accept: "application/json" } });
+        if (response.redirected || response.status === 403 || response.status === 404) return location.reload();
+        answer = await response.json();
+      } catch {
+        return setTimeout(ask, 2000); // the instance restarts: it comes back
+      }
+      if (answer.html !== box.lastHtml) {
+        const open = new Map([...box.querySelectorAll("details[id]")].map((part) => [part.id, part.open]));
+        box.innerHTML = box.lastHtml = answer.html;
+        box.querySelectorAll("details[id]").forEach((part) => {
+          if (open.has(part.id)) part.open = open.get(part.id);
+        });
+      }
+      if (answer.ended) box.removeAttribute("data-live");
+      else setTimeout(ask, 500);
+    };
+    setTimeout(ask, 300);
+  };
+
+  // Rows of a name and a value: add, remove.
+  const pairs = (box) => {
+    const add = box.querySelector("[data-add-pair]");
+    add.hidden = false;
+    add.addEventListener("click", () => {
+      const rows = box.querySelectorAll("[data-pair]");
+      const row = rows[rows.length - 1].cloneNode(true);
+      row.querySelectorAll("input").forEach((input) => {
+        input.value = "";
+        input.removeAttribute("id");
+      });
+      add.before(row);
+      row.querySelector("input").focus();
+    });
+    box.addEventListener("click", (event) => {
+      const row = event.target.closest("[data-remove-pair]")?.closest("[data-pair]");
+      if (!row) return;
+      if (box.querySelectorAll("[data-pair]").length > 1) row.remove();
+      else row.querySelectorAll("input").forEach((input) => (input.value = ""));
+    });
+  };
+
+  // The REST step: what applies to the chosen kind of connection, and the alias's Base URL.
+  const restStep = (form) => {
+    const kind = form.elements.namedItem("connection");
+    const alias = form.elements.namedItem("connection_alias");
+    const baseUrl = form.querySelector("#base_url");
+    const address = form.closest("[data-base-url]").dataset.baseUrl;
+    const show = () =>
+      form.querySelectorAll("[data-when]").forEach((part) => (part.hidden = part.dataset.when !== kind.value));
+    const fill = async () => {
+      const asked = alias.value;
+      const response = await fetch(`${address}?alias=${encodeURIComponent(asked)}`);
+      if (response.ok && asked === alias.value) baseUrl.value = (await response.json()).base_url;
+    };
+    kind.addEventListener("change", show);
+    alias.addEventListener("change", fill);
+    show();
+    if (alias.value && !baseUrl.value) fill();
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("[data-live]").forEach(follow);
+    document.querySelectorAll("[data-pairs]").forEach(pairs);
+    document.querySelectorAll("form[data-rest-step]").forEach(restStep);
+  });
+}

@@ -1,0 +1,75 @@
+"""Widgets that unfold does not have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin.views.main import TO_FIELD_VAR
+from django.db.models import ManyToOneRel
+from django.forms import Field, Widget
+from django.urls import reverse
+
+if TYPE_CHECKING:
+    from django.contrib.admin.widgets import ForeignKeyRawIdWidget as RawIdWidget
+else:
+    from unfold.widgets import UnfoldForeignKeyRawIdWidget as RawIdWidget
+
+
+class ReferenceWidget(RawIdWidget):
+    """The magnifying glass. It shows and takes the record's name (`column`, which is unique), not its sys_id."""
+
+    template_name = "openmid/reference.html"
+
+    def __init__(self, rel: ManyToOneRel, admin_site: Any, column: str) -> None:
+        super().__init__(rel, admin_site, attrs={"autocomplete": "off"})
+        self.column = column
+
+    def url_parameters(self) -> dict[str, str]:
+        return {**super().url_parameters(), TO_FIELD_VAR: self.column}
+
+    def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
+        record = self.rel.model._default_manager.filter(**{self.column: value}).first()
+        if record is None:
+            return "", ""
+        options = record._meta
+        return str(record), reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[record.pk])
+
+
+class PairsWidget(Widget):
+    """Rows of a name and a value, in order, duplicates kept. Without JavaScript there is one empty row at the end."""
+
+    template_name = "openmid/pairs.html"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        context["widget"]["rows"] = _rows(value)
+        return context
+
+    def format_value(self, value: Any) -> Any:
+        return value
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[list[str]]:
+        names, values = data.getlist(f"{name}-name"), data.getlist(f"{name}-value")
+        return [[left.strip(), right] for left, right in zip(names, values, strict=False) if left.strip() or right]
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return f"{name}-name" not in data
+
+    def id_for_label(self, id_: str | None) -> str:
+        return f"{id_}_0"
+
+
+class PairsField(Field):
+    """A list of [name, value] pairs."""
+
+    widget = PairsWidget
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label=label, required=False)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return _rows(initial) != _rows(data)
+
+
+def _rows(value: Any) -> list[tuple[str, str]]:
+    return [(str(left), str(right)) for left, right in value or []]
