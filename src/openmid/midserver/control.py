@@ -1,0 +1,104 @@
+"""start, stop, status: what mid.sh does with the one process of an agent folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from openmid.midserver.errors import AlreadyRunning, StartError
+from openmid.midserver.process import fingerprint, read_status, running_pid
+from openmid.midserver.start import READY
+
+CONSOLE = "logs/console.log"
+START_SECONDS, STOP_SECONDS = 60.0, 60.0
+
+
+def start(agent: Path) -> str:
+    """Start the MID Server in the background. Returns its own words once it is up.
+
+    Raises:
+        AlreadyRunning: it runs.
+        StartError: it did not come up; in its own words.
+    """
+    pid = running_pid(agent)
+    if pid is not None:
+        raise AlreadyRunning(
+            f"the MID Server in {agent} is running already (pid {pid})", "mid.sh restart starts it anew"
+        )
+    reading, writing = os.pipe()
+    with (agent / CONSOLE).open("wb") as console, os.fdopen(reading, "rb") as pipe:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "openmid", "mid", "run", "--dir", str(agent)],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            cwd="/",
+            env={**os.environ, READY: str(writing)},
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+        os.close(writing)
+        return _outcome(agent, process, _read(pipe.fileno()))
+
+
+def _read(descriptor: int) -> bytes:
+    """What the process says before it closes the pipe, or until it has had long enough."""
+    deadline, said = time.monotonic() + START_SECONDS, b""
+    while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        part = os.read(descriptor, 65536)
+        if not part:
+            break
+        said += part
+    return said
+
+
+def _outcome(agent: Path, process: subprocess.Popen[bytes], said: bytes) -> str:
+    try:
+        outcome: dict[str, str] = json.loads(said)
+    except ValueError:
+        end = (agent / CONSOLE).read_text(errors="replace").strip().splitlines()[-1:]
+        reason = end[0] if end else f"nothing was said within {START_SECONDS:.0f} s"
+        raise StartError(f"the MID Server did not start: {reason}", f"see {agent / CONSOLE}") from None
+    if "error" in outcome:
+        process.wait()
+        raise StartError(outcome["error"], outcome["hint"])
+    return f"{outcome['up']} (pid {process.pid})"
+
+
+def stop(agent: Path) -> int | None:
+    """Stop the MID Server and wait until it has finished its work. Returns its pid; None when it was not running.
+
+    Raises:
+        StartError: it is still there after a minute, or belongs to somebody else.
+    """
+    pid = running_pid(agent)
+    if not pid:
+        return None
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise StartError(
+            f"the MID Server in {agent} (pid {pid}) belongs to another user", "stop it as that user"
+        ) from error
+    except ProcessLookupError:
+        return pid
+    deadline = time.monotonic() + STOP_SECONDS
+    while running_pid(agent) == pid:
+        if time.monotonic() > deadline:
+            raise StartError(f"pid {pid} is still there after {STOP_SECONDS:.0f} s", f"see {agent / 'logs/agent0.log'}")
+        time.sleep(0.05)
+    return pid
+
+
+def status(agent: Path) -> dict[str, Any]:
+    """What is known: `running`, `pid`, `fingerprint`, and what the running process writes. No secret."""
+    pid = running_pid(agent)
+    said = read_status(agent) if pid is not None else {}
+    return {"running": pid is not None, "pid": pid, "agent": str(agent), "fingerprint": fingerprint(agent), **said}
