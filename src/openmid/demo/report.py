@@ -14,7 +14,7 @@ def show_details(stage: Stage, details: Json) -> None:
     stage.line("EXECUTION DETAILS", bold=True)
     stage.say(f"ACTION           {details['action']}")
     stage.say(f"State            {details['state']}")
-    stage.say(f"Step             {step['name']}, {step['state']}, {step['duration_ms']} ms")
+    stage.say(f"Step             {step['name']}, {step['state']}, {step['duration_ms']:.0f} ms")
     stage.say("Step Output Data")
     stage.line(f"         Status Code    {step['output'].get('status_code')}", bold=True)
     stage.say(f"  Body           {step['output'].get('body', '').strip()}")

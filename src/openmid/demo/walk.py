@@ -261,6 +261,17 @@ def _plain(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())[:120]
 
 
+def keystore_type(walk: Walk) -> str:
+    """The type of the keystore that the MID Server reports as loaded for the profile."""
+    loaded = wait_for(walk, "has loaded the profile mauth", lambda mid: bool(_loaded_type(mid)))
+    return _loaded_type(loaded)
+
+
+def _loaded_type(mid: Json) -> str:
+    statuses = _json(mid["profile_statuses"] or "[]")
+    return next((one["keystore_type"] for one in statuses if one["protocol"] == "mauth" and one["loaded"]), "")
+
+
 def wait_for(walk: Walk, what: str, condition: Callable[[Json], bool]) -> Json:
     """The MID Server's record once `condition` holds.
 
