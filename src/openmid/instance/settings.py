@@ -120,5 +120,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"openmid": {"level": "INFO"}, "django.server": {"level": "WARNING"}},
+    "loggers": {"openmid": {"level": "INFO"}, "django.request": {"level": "ERROR"}},
 }

@@ -54,8 +54,8 @@ class Caller:
     configuration: str
 
 
-def caller(request: Request) -> Caller:
-    """Who sent this request.
+def caller(request: Request, credentials: tuple[str, ...] = ("credential_hash",)) -> Caller:
+    """Who sent this request: the holder of one of these `credentials`.
 
     Raises:
         Refused: 401, the credential is not one of this instance's.
@@ -63,7 +63,8 @@ def caller(request: Request) -> Caller:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     sys_id, _, credential = value.strip().partition(".")
     row = reader().first(SQL["identify"], sys_id=sys_id) if scheme.lower() == "bearer" else None
-    if row is None or not credential or not hmac.compare_digest(row["credential_hash"], digest(credential)):
+    given = digest(credential)
+    if row is None or not any(hmac.compare_digest(row[name], given) for name in credentials):
         raise Refused(
             401,
             "unknown_credential",
@@ -98,7 +99,7 @@ async def enrol(request: Request) -> Response:
 
 
 async def rekey(request: Request) -> Response:
-    found = caller(request)
+    found = caller(request, ("credential_hash", "previous_credential_hash"))
     message = decode(await body(request), RekeyRequest)
     answer = await in_thread(lambda: enrolment.rekey(MidServer.objects.get(pk=found.sys_id), message))
     log.info("MID Server %s has a new key, %s", found.name, answer.fingerprint)

@@ -67,15 +67,19 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
 def rekey(mid: MidServer, request: RekeyRequest) -> EnrolAnswer:
     """A new public key, signed by the old one; validation carries over.
 
+    A repeated request gets a new credential, sealed to the new key: the first answer may have been lost.
+
     Raises:
         EnrolmentRefused: the key or the signature is not good.
     """
     print_of_key = _check_key(request.public_key)
-    if not _signed(mid, request):
+    if print_of_key != mid.fingerprint and not _signed(mid, request):
         raise EnrolmentRefused(
             "bad_signature", f"the new key of MID Server {mid.name} is not signed by its old key", "enrol it again"
         )
     with acting_as(mid.name), transaction.atomic():
+        if print_of_key != mid.fingerprint:
+            mid.previous_credential_hash = mid.credential_hash
         mid.public_key, mid.fingerprint = request.public_key, print_of_key
         return _give_credential(mid)
 

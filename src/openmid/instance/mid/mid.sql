@@ -2,12 +2,13 @@
 
 -- name: identify
 -- The MID Server that a credential names, and what each of its requests needs to know.
-SELECT sys_id, name, credential_hash, validated, configuration
+SELECT sys_id, name, credential_hash, previous_credential_hash, validated, configuration
 FROM ecc_agent
 WHERE sys_id = :sys_id;
 
 -- name: heartbeat
 -- What a MID Server says of itself. Only these columns: an administrator may save the others at the same moment.
+-- It has its new credential by now, so the one before a rekey is void.
 UPDATE ecc_agent
 SET version = :version,
     host_name = :host_name,
@@ -18,5 +19,6 @@ SET version = :version,
     fips_enforced = :fips_enforced,
     proof = :proof,
     profile_statuses = :profile_statuses,
-    egress = :egress
+    egress = :egress,
+    previous_credential_hash = ''
 WHERE sys_id = :sys_id;

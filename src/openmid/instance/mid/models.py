@@ -47,6 +47,7 @@ class MidServer(Record):
     public_key = models.TextField("Public key", blank=True, default="")
     fingerprint = models.CharField("Key fingerprint", max_length=95, blank=True, default="")
     credential_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
+    previous_credential_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     reported_status = models.CharField("Reported status", max_length=40, blank=True, default="", editable=False)
     started = models.BigIntegerField("Started (µs)", null=True, blank=True)
     last_refreshed = models.BigIntegerField("Last refreshed (µs)", null=True, blank=True)

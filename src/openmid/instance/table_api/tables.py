@@ -117,7 +117,11 @@ TABLES = {
         Table(ConnectionAlias, ConnectionAliasForm),
         Table(HttpConnection, HttpConnectionForm),
         Table(MidProtocolProfile, MidProtocolProfileForm),
-        Table(MidServer, computed=("status",), hidden=("credential_hash", "reported_status", "configuration")),
+        Table(
+            MidServer,
+            computed=("status",),
+            hidden=("credential_hash", "previous_credential_hash", "reported_status", "configuration"),
+        ),
     )
 }
 

@@ -1,0 +1,147 @@
+"""An instance for each test: a freshly migrated database, copied; users; and, where asked for, a server on loopback.
+
+Django is set up when this file is imported, on a folder of this process's own, so that test modules can import models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openmid.instance.folder import Folder, Listen
+
+FOLDER = Folder(Path(tempfile.mkdtemp(prefix="openmid-tests-")))
+atexit.register(shutil.rmtree, FOLDER.path, ignore_errors=True)
+for secret in ("field.key", "django.key"):
+    FOLDER.secret(secret, create=True)
+FOLDER.write_listen(Listen())
+os.environ["OPENMID_INSTANCE_DIR"] = str(FOLDER.path)
+os.environ["DJANGO_SETTINGS_MODULE"] = "openmid.instance.settings"
+
+import django  # noqa: E402
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.db import connection, connections  # noqa: E402
+from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
+
+from tests.instance.partners import Api, Mid, Reply  # noqa: E402
+
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: these passwords guard nothing
+PASSWORDS = {"alice": "alice's password", "charlie": "charlie's password"}
+
+
+def _use(database: Path) -> None:
+    from openmid.instance.records.wakeups import wakeups
+
+    connections.close_all()
+    connections.databases["default"]["NAME"] = str(database)
+    connection.settings_dict["NAME"] = str(database)
+    wakeups.stopping = False
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Path:
+    """A database with roles, alice (admin) and charlie (mid_server)."""
+    from django.core.management import call_command
+
+    from openmid.instance.access.roles import create_roles, create_user
+
+    path = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
+    with django_db_blocker.unblock():
+        _use(path)
+        call_command("migrate", verbosity=0)
+        create_roles()
+        create_user("alice", "admin", PASSWORDS["alice"])
+        create_user("charlie", "mid_server", PASSWORDS["charlie"])
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connections.close_all()
+    return path
+
+
+@pytest.fixture
+def instance(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Folder]:
+    """An instance whose database is this test's own."""
+    from openmid.instance.access import authentication
+    from openmid.instance.ecc.writer import close_writer
+
+    database = tmp_path / "openmid.sqlite3"
+    shutil.copy(migrated, database)
+    with django_db_blocker.unblock():
+        _use(database)
+        yield FOLDER
+        close_writer()
+        connections.close_all()
+    authentication._right.clear()
+
+
+@pytest.fixture
+def server(instance: Folder) -> Iterator[str]:
+    """The whole application on loopback, without TLS: its URL."""
+    import uvicorn
+
+    from openmid.instance.asgi import application
+    from openmid.instance.serve import Server
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application(), log_config=None, lifespan="on", timeout_graceful_shutdown=2)
+    running = Server(config)
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(running.serve(sockets=[listener]))
+        loop.close()
+
+    original = running.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await original(sockets)
+        started.set()
+
+    running.startup = startup  # type: ignore[method-assign]
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.wait(20)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running.handle_exit(15, None)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def api(server: str) -> Api:
+    """The server's API as alice uses it, with a token."""
+    from django.contrib.auth.models import User
+
+    from openmid.instance.access.models import ApiToken
+
+    return Api(server, f"Bearer {ApiToken.issue('test', User.objects.get(username='alice'))}")
+
+
+@pytest.fixture
+def mid(api: Api) -> Mid:
+    """A MID Server that is enrolled, validated and Up."""
+    from openmid.instance.mid.models import EnrolmentToken
+
+    found = Mid(api.url, "mid1")
+    assert found.enrol(EnrolmentToken.issue("mid1")[1]).status == 200
+    assert validate(api, found).status == 200
+    assert found.heartbeat().status == 200
+    return found
+
+
+def validate(api: Api, found: Mid) -> Reply:
+    """An administrator confirms the MID Server's fingerprint."""
+    return api.post(f"/api/v1/mid-servers/{found.name}/validate", {"fingerprint": found.fingerprint})
