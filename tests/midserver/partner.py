@@ -1,0 +1,85 @@
+"""A partner: a real TLS server on loopback that answers with what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from types import TracebackType
+
+from aiohttp import web
+
+
+class Partner:
+    """`async with Partner(context) as partner:`; `partner.port`, `partner.seen`."""
+
+    def __init__(self, context: ssl.SSLContext | None, answer: web.Response | None = None) -> None:
+        self._context = context
+        self.requests: list[web.BaseRequest] = []
+        self.bodies: list[str] = []
+        self.connections: set[int] = set()
+        self.port = 0
+        self.hang = asyncio.Event()
+        self.answer = answer
+
+    async def __aenter__(self) -> Partner:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._context)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.hang.set()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests.append(request)
+        self.bodies.append(await request.text())
+        assert request.transport
+        self.connections.add(request.transport.get_extra_info("peername")[1])
+        if request.path == "/hang":
+            await self.hang.wait()
+        if request.path == "/drop":
+            request.transport.abort()
+        if request.path == "/big":
+            return web.Response(body=b"x" * (6 * 1024 * 1024))
+        if request.path == "/bytes":
+            return web.Response(body=bytes(range(256)), content_type="application/octet-stream")
+        if request.path == "/moved":
+            return web.Response(status=302, headers={"Location": "https://elsewhere.example/"})
+        peer = request.transport.get_extra_info("peercert") or {}
+        names = {key: value for part in peer.get("subject", ()) for key, value in part}
+        response = web.json_response({"subject": names})
+        response.headers.add("X-Twice", "one")
+        response.headers.add("X-Twice", "two")
+        return response
+
+
+@contextlib.contextmanager
+def closed_port() -> contextlib.AbstractContextManager[int]:  # type: ignore[misc]
+    """A port of loopback on which nothing listens (bound, so that nobody else takes it meanwhile)."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def raw_server(answer: bytes | None) -> contextlib.AbstractAsyncContextManager[int]:  # type: ignore[misc]
+    """A plain TCP server that says `answer` and closes, or accepts and says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if answer is None:
+            await reader.read()
+        else:
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
