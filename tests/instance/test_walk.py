@@ -15,7 +15,9 @@ PROOF = Proof(
     time="2026-01-01T00:00:00Z",
     libcryptos=(LibcryptoProof("ssl", "OpenSSL 3.0.19", "fips.so", "AB", (Check("md5", "refused", True),)),),
 )
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", client_subject="CN=client", client_serial="01", peer="192.0.2.1:443")
+TLS = TlsFacts(
+    "TLSv1.3", "TLS_AES_256_GCM_SHA384", client_subject="CN=client", client_serial="01", peer="192.0.2.1:443"
+)
 
 
 def records(api: Api, **connection: object) -> None:

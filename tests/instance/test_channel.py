@@ -1,0 +1,146 @@
+"""Claims, results and configurations over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from openmid.instance.mid.models import EnrolmentToken, MidServer
+from openmid.instance.records.wakeups import wakeups
+from openmid.wire.messages import ClaimAnswer, ConfigurationAnswer, HeartbeatAnswer, ProfileStatus, ResultsAnswer
+from tests.instance.conftest import validate
+from tests.instance.partners import Api, Mid
+from tests.instance.test_walk import PROOF, records
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as found:
+        yield found
+
+
+def until_held(mid: Mid, claims: int = 1) -> None:
+    """Return when the instance holds this many claims of `mid`."""
+    import time
+
+    while len(wakeups._waiting.get(f"mid:{mid.sys_id}", ())) < claims:
+        time.sleep(0.002)
+
+
+def test_a_held_claim_is_woken_by_work(api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:
+    records(api)
+    claim = pool.submit(mid.claim, 30_000)
+    until_held(mid)
+    api.execute("call")
+    (job,) = claim.result().message(ClaimAnswer).jobs
+    assert job.probe.url == "mauth://partner.example/v1/things"
+
+
+def test_a_held_claim_is_woken_by_a_new_configuration(api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:
+    before = mid.heartbeat().message(HeartbeatAnswer).configuration
+    claim = pool.submit(mid.claim, 30_000)
+    until_held(mid)
+    api.create("mid_protocol_profile", protocol="mauth", keystore_path="/x")
+    answer = claim.result().message(ClaimAnswer)
+    assert answer.jobs == []
+    assert answer.configuration != before
+    assert mid.post("/configuration", {}).message(ConfigurationAnswer).configuration == answer.configuration
+
+
+def test_a_held_claim_ends_when_the_validation_is_taken_back(api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:
+    claim = pool.submit(mid.claim, 30_000)
+    until_held(mid)
+    api.post("/api/v1/mid-servers/mid1/invalidate", {})
+    assert claim.result().code == "not_validated"
+
+
+def test_a_claim_without_work_is_empty_after_its_wait(mid: Mid) -> None:
+    assert mid.claim().message(ClaimAnswer).jobs == []
+    assert mid.claim(50).message(ClaimAnswer).jobs == []
+
+
+def test_two_claims_never_get_the_same_job(api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:
+    records(api)
+    for _ in range(20):
+        assert api.execute("call").status == 202
+
+    def drain() -> list[str]:
+        found: list[str] = []
+        while jobs := mid.claim(limit=2).message(ClaimAnswer).jobs:
+            found += [job.sys_id for job in jobs]
+        return found
+
+    taken = [sys_id for drained in pool.map(lambda _: drain(), range(4)) for sys_id in drained]
+    assert len(taken) == len(set(taken)) == 20
+
+
+def test_a_mid_server_gets_only_profiles_that_apply_to_it(api: Api, mid: Mid) -> None:
+    other = Mid(api.url, "mid2")
+    other.enrol(EnrolmentToken.issue("mid2")[1])
+    validate(api, other)
+    api.create("mid_protocol_profile", protocol="everyone", keystore_path="/x", password="a")
+    api.create(
+        "mid_protocol_profile",
+        protocol="mine",
+        keystore_path="/x",
+        applies_to="specific",
+        mid_list="mid1",
+        password="b",
+    )
+
+    def protocols(of: Mid) -> dict[str, str]:
+        answer = of.post("/configuration", {}).message(ConfigurationAnswer)
+        return {profile.protocol: of.open(profile.password) for profile in answer.profiles}
+
+    assert protocols(mid) == {"everyone": "a", "mine": "b"}
+    assert protocols(other) == {"everyone": "a"}
+
+
+def test_a_result_may_be_delivered_twice(api: Api, mid: Mid) -> None:
+    records(api)
+    sys_id = api.execute("call").json["sys_id"]
+    job = mid.job()
+    for _ in range(2):
+        assert mid.deliver(job, body="once").message(ResultsAnswer) == ResultsAnswer([job.sys_id], [])
+    assert api.details(sys_id)["steps"][0]["output"]["body"] == "once"
+
+
+def test_nobody_delivers_for_another_mid_server(api: Api, mid: Mid) -> None:
+    other = Mid(api.url, "mid2")
+    other.enrol(EnrolmentToken.issue("mid2")[1])
+    validate(api, other)
+    records(api)
+    sys_id = api.execute("call").json["sys_id"]
+    job = mid.job()
+    assert other.deliver(job).message(ResultsAnswer) == ResultsAnswer([], [job.sys_id])
+    assert api.details(sys_id)["state"] == "In Progress"
+
+
+def test_a_heartbeat_says_what_a_mid_server_is(api: Api, mid: Mid) -> None:
+    status = ProfileStatus("1", "mauth", loaded=False, error_code="keystore_missing", error="/x is missing")
+    mid.heartbeat(fips_enforced=True, proof=PROOF, profiles=[status], egress=["deny loopback"])
+    record = MidServer.objects.get()
+    assert (record.status, record.fips_enforced, record.proof["provider_version"]) == ("Up", True, "3.0.20")
+    assert record.profile_statuses[0]["error_code"] == "keystore_missing"
+    assert record.egress == ["deny loopback"]
+    mid.heartbeat(fips_enforced=True)
+    assert not MidServer.objects.get().fips_enforced  # enforced is what was proved
+
+
+def test_a_mid_server_that_is_silent_is_down(mid: Mid) -> None:
+    record = MidServer.objects.get()
+    assert record.status == "Up"
+    record.last_refreshed = record.last_refreshed - 16_000_000 if record.last_refreshed else None
+    assert record.status == "Down"
+
+
+def test_messages_that_are_none(api: Api, mid: Mid) -> None:
+    for path in ("/enrol", "/heartbeat", "/claim", "/results", "/rekey"):
+        reply = mid._api.request("POST", f"/api/mid/v1{path}", b"nonsense")
+        assert (reply.status, reply.code) == (400, "bad_message")
+    reply = mid._api.request("POST", "/api/mid/v1/claim", b" " * (1024 * 1024 + 1))
+    assert (reply.status, reply.code) == (413, "too_large")
+    assert mid._api.get("/api/mid/v1/claim").status == 405
+    assert mid.post("/nonsense", {}).status == 404
