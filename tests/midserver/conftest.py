@@ -104,7 +104,9 @@ class Mid:
         self.registry = ProtocolRegistry(self.config.agent, Egress.of(self.config), enforced=False)
         self.runner = RestRunner(self.registry, Host("mid-test", self.config.path, False))
 
-    async def register(self, keystore: Path, password: str = PASSWORD, protocol: str = "mauth", port: int = 443) -> None:
+    async def register(
+        self, keystore: Path, password: str = PASSWORD, protocol: str = "mauth", port: int = 443
+    ) -> None:
         await self.registry.apply([OpenedProfile("p1", protocol, str(keystore), port, password)])
 
 

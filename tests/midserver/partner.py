@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 
 from aiohttp import web
@@ -59,7 +62,7 @@ class Partner:
 
 
 @contextlib.contextmanager
-def closed_port() -> contextlib.AbstractContextManager[int]:  # type: ignore[misc]
+def closed_port() -> Iterator[int]:
     """A port of loopback on which nothing listens (bound, so that nobody else takes it meanwhile)."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -67,7 +70,7 @@ def closed_port() -> contextlib.AbstractContextManager[int]:  # type: ignore[mis
 
 
 @contextlib.asynccontextmanager
-async def raw_server(answer: bytes | None) -> contextlib.AbstractAsyncContextManager[int]:  # type: ignore[misc]
+async def raw_server(answer: bytes | None) -> AsyncIterator[int]:
     """A plain TCP server that says `answer` and closes, or accepts and says nothing."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,3 +86,31 @@ async def raw_server(answer: bytes | None) -> contextlib.AbstractAsyncContextMan
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def strict_server(context: ssl.SSLContext) -> Iterator[int]:
+    """A server on plain blocking sockets: unlike asyncio's, it sends its alert before it closes."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = listening.accept()
+                with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as secured:
+                    with contextlib.suppress(OSError):
+                        secured.do_handshake()
+                    # Read what the client still sends: closing on unread bytes would reset the alert away.
+                    with contextlib.suppress(OSError):
+                        secured.shutdown(socket.SHUT_WR)
+                        while os.read(secured.fileno(), 65536):
+                            pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()

@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from openmid.wire.probes import Failure, RestProbe
-from tests.midserver.conftest import PASSWORD, Authority, Mid, chain, write_bcfks, write_pkcs12
-from tests.midserver.partner import Partner, closed_port, raw_server
+from tests.midserver.conftest import PASSWORD, Authority, Mid, write_bcfks, write_pkcs12
+from tests.midserver.partner import Partner, closed_port, raw_server, strict_server
 from tests.parts import program
 
 MANY = 20_000
@@ -116,7 +116,9 @@ async def test_a_server_whose_certificate_has_expired(mid: Mid, authority: Autho
     await mid.register(bcfks)
     context = authority.server_context()
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    authority.ca.issue_cert("localhost", not_before=past, not_after=past + datetime.timedelta(1)).configure_cert(context)
+    authority.ca.issue_cert("localhost", not_before=past, not_after=past + datetime.timedelta(1)).configure_cert(
+        context
+    )
     async with Partner(context) as partner:
         probe = RestProbe(url(partner.port), ca_certificates=authority.pem)
         failure = await fails(mid, probe, "server_certificate_expired")
@@ -138,8 +140,8 @@ async def test_no_client_certificate_where_one_is_demanded(
 ) -> None:
     context = authority.server_context()
     context.maximum_version = version
-    async with Partner(context) as partner:
-        probe = RestProbe(url(partner.port, "https"), ca_certificates=authority.pem)
+    with strict_server(context) as port:
+        probe = RestProbe(url(port, "https"), ca_certificates=authority.pem)
         failure = await fails(mid, probe, "client_certificate_required")
     assert "Mutual authentication" in failure.remedy
 
@@ -151,8 +153,8 @@ async def test_a_client_certificate_of_an_unknown_authority(
     await mid.register(write_bcfks(tmp_path / "stranger.bcfks", stranger))
     context = authority.server_context()
     context.maximum_version = version
-    async with Partner(context) as partner:
-        probe = RestProbe(url(partner.port), ca_certificates=authority.pem)
+    with strict_server(context) as port:
+        probe = RestProbe(url(port), ca_certificates=authority.pem)
         failure = await fails(mid, probe, "client_certificate_unknown_ca")
     assert "CN=stranger" in failure.message
 
@@ -167,10 +169,24 @@ async def test_an_expired_client_certificate_loads_and_is_flagged_and_refused(
     assert (status.loaded, status.error_code) == (True, "certificate_expired")
     context = authority.server_context()
     context.maximum_version = version
-    async with Partner(context) as partner:
-        probe = RestProbe(url(partner.port), ca_certificates=authority.pem)
+    with strict_server(context) as port:
+        probe = RestProbe(url(port), ca_certificates=authority.pem)
         failure = await fails(mid, probe, "client_certificate_expired")
     assert "2020-01-02" in failure.message
+
+
+async def test_a_partner_that_closes_without_a_word(
+    mid: Mid, authority: Authority, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    """asyncio's servers send no alert."""
+    stranger = trustme.CA().issue_cert("client.example", common_name="stranger")
+    await mid.register(write_bcfks(tmp_path / "stranger.bcfks", stranger))
+    context = authority.server_context()
+    context.maximum_version = version
+    async with Partner(context) as partner:
+        probe = RestProbe(url(partner.port), ca_certificates=authority.pem)
+        failure = await fails(mid, probe, "client_certificate_perhaps_refused")
+    assert "CN=stranger" in failure.message
 
 
 async def test_nginx_answers_400_itself(mid: Mid, authority: Authority, tmp_path: Path) -> None:
@@ -181,9 +197,7 @@ async def test_nginx_answers_400_itself(mid: Mid, authority: Authority, tmp_path
     assert "No required SSL certificate was sent" in result.body
 
 
-async def test_nginx_sees_the_profiles_certificate(
-    mid: Mid, authority: Authority, tmp_path: Path, bcfks: Path
-) -> None:
+async def test_nginx_sees_the_profiles_certificate(mid: Mid, authority: Authority, tmp_path: Path, bcfks: Path) -> None:
     await mid.register(bcfks)
     async with nginx(tmp_path, authority) as port:
         result = await mid.runner.run(RestProbe(url(port), ca_certificates=authority.pem))
@@ -372,5 +386,3 @@ class nginx:  # noqa: N801  reads as a word
     async def __aexit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
-
-

@@ -11,7 +11,9 @@ from tests.midserver.conftest import Authority, Mid
 from tests.midserver.partner import Partner
 
 
-def probe(partner: Partner, authority: Authority, path: str = "/", protocol: str = "mauth", **more: object) -> RestProbe:
+def probe(
+    partner: Partner, authority: Authority, path: str = "/", protocol: str = "mauth", **more: object
+) -> RestProbe:
     url = f"{protocol}://localhost:{partner.port}{path}"
     return RestProbe(url, ca_certificates=authority.pem, **more)  # type: ignore[arg-type]
 

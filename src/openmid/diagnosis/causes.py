@@ -81,8 +81,7 @@ CAUSES: dict[str, Template] = {
         "{trust_remedy}",
     ),
     "server_self_signed": Template(
-        "the certificate of {target} ({server}) is self-signed, or its chain ends in a root "
-        "that is not trusted by {trusted_by}",
+        "the certificate of {target} ({server}) is self-signed and not trusted by {trusted_by}",
         "{trust_remedy}",
     ),
     "server_hostname_mismatch": Template(

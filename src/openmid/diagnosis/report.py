@@ -40,8 +40,8 @@ _BY_VERIFY_CODE = {
     2: "server_untrusted",  # unable to get issuer certificate
     9: "server_certificate_not_yet_valid",
     10: "server_certificate_expired",
-    18: "server_self_signed",  # self-signed certificate
-    19: "server_self_signed",  # self-signed certificate in chain
+    18: "server_self_signed",
+    19: "server_untrusted",  # self-signed certificate in chain: its root
     20: "server_untrusted",  # unable to get local issuer certificate
     21: "server_untrusted",  # unable to verify the first certificate
     62: "server_hostname_mismatch",
@@ -110,7 +110,7 @@ def _about_our_certificate(code: str, evidence: Evidence) -> str:
     vague = code in ("tls_no_common_suite", "connection_lost") or code.startswith("client_certificate_")
     if vague and not evidence.client_subject:
         return "client_certificate_required"
-    if code.startswith("client_certificate_") and evidence.client_expired:
+    if vague and evidence.client_expired:
         return "client_certificate_expired"
     return "client_certificate_perhaps_refused" if code in ("tls_no_common_suite", "connection_lost") else code
 

@@ -51,7 +51,8 @@ def _phase(error: BaseException, attempt: Attempt) -> str:
 
 
 def _tls(error: BaseException, attempt: Attempt, evidence: Evidence) -> Evidence:
-    for one in _chain(error):
+    # aiohttp's own classes inherit from ssl's, without what those carry.
+    for one in (each for each in _chain(error) if not isinstance(each, aiohttp.ClientError)):
         if isinstance(one, ssl.SSLCertVerificationError):
             return replace(
                 evidence, verify_code=one.verify_code, detail=one.verify_message, ssl_reason=one.reason or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from openmid.wire.probes import Failure, ProbeResult, RestProbe, Timing, TlsFact
 # RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
 _PATH = "/%:@!$&'()*+,;=~-._"
 _QUERY = _PATH + "?"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class TooLarge(Exception):
@@ -92,6 +94,7 @@ class RestRunner:
     def _prepare(self, probe: RestProbe, parts: SplitResult) -> tuple[TlsClient, int]:
         if probe.require_fips and not self._host.enforced:
             raise _FipsRequired
+        _check(probe)
         return self._registry.client(parts.scheme)
 
     async def _call(self, probe: RestProbe, client: TlsClient, url: URL, attempt: Attempt) -> _Answer:
@@ -157,6 +160,17 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
         case TooLarge():
             return replace(base, phase="answer", limit=error.args[0])
     return gather(error, attempt, base)
+
+
+def _check(probe: RestProbe) -> None:
+    """Nothing that would end a line early goes into a request (RFC 9110, 5.5 and 9.1)."""
+    if not _TOKEN.fullmatch(probe.method):
+        raise ValueError("the method is not an HTTP method")
+    for name, value in probe.headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header")
+        if any(character in value for character in "\r\n\0"):
+            raise ValueError(f"the header {name} holds a line break or a zero byte")
 
 
 def _split(url: str) -> SplitResult:

@@ -1,0 +1,1 @@
+@@PYTHON@ -P -m openmid mid fips --dir "%~dp0..\.." %*
