@@ -36,9 +36,9 @@ MAX_KEY_LENGTH = 1024  # bytes
 MAX_SCRYPT_MEMORY = 64 * 1024 * 1024  # bytes
 MAX_SCRYPT_WORK = 1 << 23  # N * r * p, about three seconds
 
-THREADS = 4
+THREADS = 4  # that derive keys at once
 
-ITERATIONS = 51_200  # Bouncy Castle's default since 1.59
+ITERATIONS = 51_200  # Bouncy Castle's default, 50 * 1024
 SALT_LENGTH = 64
 NONCE_LENGTH = 12
 TAG_LENGTH = 8
@@ -130,7 +130,7 @@ def _read_pbkdf2(inner: Reader, salt: bytes, default_length: int | None) -> Pbkd
     iterations = inner.integer("the iteration count")
     length = _length(inner, default_length)
     prf = read_algorithm(inner, "the pseudo-random function") if inner.peek() >= 0 else None
-    if prf is None or prf.oid not in HMAC_DIGESTS:
+    if prf is None or prf.oid not in HMAC_DIGESTS or prf.parameters != der.null():
         raise DerError(f"the pseudo-random function {prf.oid if prf else 'HMAC-SHA1'} is not one that BCFKS knows")
     blocks = -(-length // 64)
     if iterations * blocks > MAX_ITERATIONS:
