@@ -83,7 +83,6 @@ class MidServerAdmin(Admin):
 
     @action(
         description="Validate",
-        icon="verified_user",
         permissions=["trust"],
         dialog={
             "title": "Validate this MID Server?",
@@ -102,7 +101,6 @@ class MidServerAdmin(Admin):
 
     @action(
         description="Invalidate",
-        icon="gpp_bad",
         permissions=["trust"],
         dialog={
             "title": "Invalidate this MID Server?",
@@ -117,7 +115,7 @@ class MidServerAdmin(Admin):
         messages.warning(request, f"MID Server {mid} is not validated any more.")
         return _reload(object_id)
 
-    @action(description="New enrolment token", icon="add", permissions=["token"], url_path="enrolment-token")
+    @action(description="New enrolment token", permissions=["token"], url_path="enrolment-token")
     def enrolment_token(self, request: HttpRequest) -> HttpResponse:
         if not self.has_token_permission(request):
             raise PermissionDenied

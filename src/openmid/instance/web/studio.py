@@ -85,7 +85,7 @@ class ActionAdmin(Admin):
     list_display = ("name", "steps_count", "last_state", "last_run", "sys_updated_on", "sys_updated_by")
     search_fields = ("name", "description")
     show_add_link = False
-    actions_list: ClassVar = ({"title": "New", "icon": "add", "variant": "primary", "items": ["new_action"]},)
+    actions_list: ClassVar = ({"title": "New", "variant": "primary", "items": ["new_action"]},)
     actions_detail = ("test",)
     list_before_template = "openmid/studio_intro.html"
 
@@ -95,13 +95,12 @@ class ActionAdmin(Admin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": "Workflow Studio", **(extra_context or {})})
 
-    @action(description="Action", icon="bolt", permissions=["add"])
+    @action(description="Action", permissions=["add"])
     def new_action(self, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:actions_action_add"))
 
     @action(
         description="Test",
-        icon="play_arrow",
         permissions=["test"],
         dialog={
             "title": "Test action",

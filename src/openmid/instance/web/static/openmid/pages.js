@@ -1,6 +1,10 @@
 // The pages' own behaviour; everything works without it, by reloading.
 "use strict";
 {
+  // An icon is a ligature of a word: nobody should hear that word read out.
+  const quiet = (root) =>
+    root.querySelectorAll(".material-symbols-outlined").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
+
   // Copy: the text of the <pre> beside the button.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
@@ -25,6 +29,7 @@
       if (answer.html !== box.lastHtml) {
         const open = new Map([...box.querySelectorAll("details[id]")].map((part) => [part.id, part.open]));
         box.innerHTML = box.lastHtml = answer.html;
+        quiet(box);
         box.querySelectorAll("details[id]").forEach((part) => {
           if (open.has(part.id)) part.open = open.get(part.id);
         });
@@ -76,7 +81,9 @@
     if (alias.value && !baseUrl.value) fill();
   };
 
+  document.addEventListener("htmx:afterSwap", (event) => quiet(event.target));
   document.addEventListener("DOMContentLoaded", () => {
+    quiet(document);
     document.querySelectorAll("[data-live]").forEach(follow);
     document.querySelectorAll("[data-pairs]").forEach(pairs);
     document.querySelectorAll("form[data-rest-step]").forEach(restStep);
