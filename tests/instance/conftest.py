@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from openmid.instance.folder import Folder, Listen
 
@@ -35,6 +36,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 
+from openmid.instance.serve import Server  # noqa: E402
 from tests.instance.partners import Api, Mid, Reply  # noqa: E402
 
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: these passwords guard nothing
@@ -86,12 +88,9 @@ def instance(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker)
 
 
 @pytest.fixture
-def server(instance: Folder) -> Iterator[str]:
-    """The whole application on loopback, without TLS: its URL."""
-    import uvicorn
-
+def serving(instance: Folder) -> Iterator[tuple[str, Server]]:
+    """The whole application on loopback, without TLS: its URL, and the server."""
     from openmid.instance.asgi import application
-    from openmid.instance.serve import Server
 
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(application(), log_config=None, lifespan="on", timeout_graceful_shutdown=2)
@@ -114,10 +113,16 @@ def server(instance: Folder) -> Iterator[str]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert started.wait(20)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", running
     running.handle_exit(15, None)
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(serving: tuple[str, Server]) -> str:
+    """The server's URL."""
+    return serving[0]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from openmid.instance.mid.models import EnrolmentToken, MidServer
 from openmid.instance.records.wakeups import wakeups
+from openmid.instance.serve import Server
 from openmid.wire.messages import ClaimAnswer, ConfigurationAnswer, HeartbeatAnswer, ProfileStatus, ResultsAnswer
 from tests.instance.conftest import validate
 from tests.instance.partners import Api, Mid
@@ -54,6 +55,17 @@ def test_a_held_claim_ends_when_the_validation_is_taken_back(api: Api, mid: Mid,
     until_held(mid)
     api.post("/api/v1/mid-servers/mid1/invalidate", {})
     assert claim.result().code == "not_validated"
+
+
+def test_a_stop_answers_what_is_held(serving: tuple[str, Server], api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:
+    records(api)
+    waiting = pool.submit(api.execute, "call", 60)
+    mid.job()
+    claims = [pool.submit(mid.claim, 30_000) for _ in range(2)]
+    until_held(mid, claims=2)
+    serving[1].handle_exit(15, None)
+    assert [claim.result().message(ClaimAnswer).jobs for claim in claims] == [[], []]
+    assert (waiting.result().status, waiting.result().json["state"]) == (202, "In Progress")
 
 
 def test_a_claim_without_work_is_empty_after_its_wait(mid: Mid) -> None:

@@ -113,7 +113,6 @@ class Folder:
 
 def write(path: Path, content: bytes, mode: int) -> None:
     """Replace `path` by `content` at once: a reader sees the old file or the new one, also after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -24,6 +24,7 @@ RENEW_BEFORE = timedelta(days=30)
 def ensure(folder: Folder, names: list[str]) -> None:
     """Make the CA unless there is one; the server certificate unless it has these names and lives long enough."""
     password = folder.secret("tls.password", create=True).encode()
+    folder.tls.mkdir(exist_ok=True)
     if not folder.ca.exists():
         _make_ca(folder, password)
     if not _is_current(folder, names):

@@ -1,0 +1,189 @@
+"""The queue's statements, its leases, and its one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import pytest
+from django.db import connection as django_connection
+from django.db import transaction
+
+from openmid.instance.actions import runner
+from openmid.instance.ecc import queue
+from openmid.instance.ecc.models import EccQueueItem
+from openmid.instance.ecc.writer import writer
+from openmid.instance.folder import Folder
+from openmid.instance.mid.models import MidServer
+from openmid.instance.records.database import Connection, connect, database, reader
+from openmid.instance.records.statements import statements
+from openmid.wire.messages import Job, JobResult
+from openmid.wire.probes import ProbeResult, RestProbe
+
+FILES = [
+    ("openmid.instance.ecc", "queue.sql"),
+    ("openmid.instance.actions", "execution.sql"),
+    ("openmid.instance.mid", "mid.sql"),
+    ("openmid.instance.access", "access.sql"),
+]
+MID = "a" * 32
+
+
+def put(method: str = "GET") -> str:
+    probe = RestProbe("mauth://partner.example", method=method)
+    return writer().run(lambda connection: queue.put(connection, probe, MID, "mid1", "", "test"))
+
+
+def claim(limit: int = 1) -> list[Job]:
+    return writer().run(lambda connection: queue.claim(connection, MID, limit))
+
+
+def deliver(job: Job) -> str:
+    result = JobResult(job.sys_id, job.lease, ProbeResult(1, status_code=200))
+    return writer().run(lambda connection: queue.complete(connection, MID, result))[0]
+
+
+def let_leases_run_out() -> int:
+    def age(connection: Connection) -> int:
+        connection.execute("UPDATE ecc_queue SET lease_until = 1 WHERE state = 'processing'")
+        return runner.lapse(connection)
+
+    return writer().run(age)
+
+
+def item(sys_id: str) -> EccQueueItem:
+    return EccQueueItem.objects.get(pk=sys_id)
+
+
+@pytest.mark.parametrize(("package", "file"), FILES)
+def test_every_statement_is_one_that_the_database_prepares(instance: Folder, package: str, file: str) -> None:
+    found = statements(package, file)
+    assert found
+    for name, statement in found.items():
+        names = {
+            word.strip(":,();\n") for word in statement.replace("(", " ").split() if word.lstrip("(").startswith(":")
+        }
+        values = {each.lstrip(":"): None for each in names} | {"now": 1, "lease_us": 1, "limit": 1}
+        assert reader().execute(f"EXPLAIN {statement}", values).fetchall(), name
+
+
+def test_a_claim_uses_the_index_of_ready_jobs(instance: Folder) -> None:
+    statement = statements("openmid.instance.ecc", "queue.sql")["claim"]
+    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": ""}
+    plan = " ".join(row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {statement}", values))
+    assert "ecc_queue_ready" in plan
+    assert "SCAN" not in plan
+
+
+def test_jobs_come_in_the_order_in_which_they_were_put(instance: Folder) -> None:
+    put_ids = [put() for _ in range(5)]
+    assert [job.sys_id for job in claim(limit=3)] == put_ids[:3]
+    assert [job.sys_id for job in claim(limit=3)] == put_ids[3:]
+    assert claim() == []
+
+
+def test_a_lease_is_60_seconds_and_the_probes_timeout(instance: Folder) -> None:
+    put()
+    (job,) = claim()
+    assert job.lease_until - item(job.sys_id).sys_updated_on == 60_000_000 + 30_000_000
+
+
+def test_a_lost_job_that_may_be_repeated_is_ready_again(instance: Folder) -> None:
+    put("GET")
+    (first,) = claim()
+    assert let_leases_run_out() == 0
+    (second,) = claim()
+    assert (second.sys_id, item(second.sys_id).attempts) == (first.sys_id, 2)
+    assert second.lease != first.lease
+    assert deliver(first) == "late"
+    assert deliver(first) == "late"
+    assert deliver(second) == "accepted"
+    assert deliver(second) == "repeated"
+    inputs = EccQueueItem.objects.filter(response_to=first.sys_id).order_by("sequence")
+    assert [each.state for each in inputs] == ["error", "processed"]
+    assert inputs[0].error_string.startswith("late: ")
+
+
+def test_a_lost_job_is_not_repeated_for_ever(instance: Folder) -> None:
+    put("GET")
+    lost = 0
+    for _ in range(queue.MAX_ATTEMPTS):
+        (job,) = claim()
+        lost += let_leases_run_out()
+    assert lost == 1
+    assert (item(job.sys_id).state, item(job.sys_id).error_string) == ("error", "outcome_unknown")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_lost_job_that_may_not_be_repeated_is_an_error(instance: Folder, method: str) -> None:
+    put(method)
+    (job,) = claim()
+    assert let_leases_run_out() == 1
+    assert claim() == []
+    assert item(job.sys_id).error_string == "outcome_unknown"
+    assert deliver(job) == "late"
+    assert item(job.sys_id).state == "error"
+
+
+def test_a_result_just_after_the_lease_still_counts(instance: Folder) -> None:
+    put("POST")
+    (job,) = claim()
+    writer().run(lambda connection: connection.execute("UPDATE ecc_queue SET lease_until = 1").rowcount)
+    assert deliver(job) == "accepted"
+
+
+def test_a_failing_unit_takes_no_other_with_it(instance: Folder) -> None:
+    gate, probe = threading.Event(), RestProbe("https://a")
+
+    def fail(connection: Connection) -> None:
+        queue.put(connection, probe, MID, "mid1", "", "fails")
+        raise ValueError("on purpose")
+
+    blocked = writer().submit(lambda _: gate.wait(10))
+    good = writer().submit(lambda connection: queue.put(connection, probe, MID, "mid1", "", "good"))
+    bad = writer().submit(fail)
+    gate.set()
+    assert blocked.result(10)
+    assert item(good.result(10)).source == "good"
+    with pytest.raises(ValueError, match="on purpose"):
+        bad.result(10)
+    assert not EccQueueItem.objects.filter(source="fails").exists()
+
+
+def test_what_a_future_returns_is_on_the_disk(instance: Folder) -> None:
+    sys_id = put()
+    other = sqlite3.connect(f"file:{database()}?mode=ro", uri=True)
+    assert other.execute("SELECT state FROM ecc_queue WHERE sys_id = ?", [sys_id]).fetchone() == ("ready",)
+    assert connect(database()).execute("PRAGMA synchronous").fetchone()[0] == 2
+    with django_connection.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone()[0] == "wal"
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone()[0] == 2
+
+
+def test_the_orm_and_the_writer_write_at_the_same_time(instance: Folder) -> None:
+    def edit() -> None:
+        for number in range(50):
+            with transaction.atomic():
+                found = MidServer.objects.filter(name="busy").first() or MidServer(name="busy")
+                found.host_name = str(number)
+                found.save()
+        django_connection.close()
+
+    thread = threading.Thread(target=edit)
+    thread.start()
+    for _ in range(50):
+        put()
+    thread.join()
+    assert MidServer.objects.get(name="busy").host_name == "49"
+    assert EccQueueItem.objects.count() == 50
+
+
+def test_only_the_writer_writes_the_queue(instance: Folder) -> None:
+    found = item(put())
+    for write in (found.save, found.delete):
+        with pytest.raises(TypeError, match="queue's writer only"):
+            write()
+    with transaction.atomic(), pytest.raises(RuntimeError, match="atomic"):
+        writer().run(lambda _: None)
