@@ -87,13 +87,13 @@ def pair(key: bytes, certificates: tuple[bytes, ...], alias: str) -> tuple[tuple
 
 def chain(leaf: bytes, certificates: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Follow issuer names from the leaf upwards; each certificate is used once."""
-    remaining = [certificate for certificate in dict.fromkeys(certificates) if certificate != leaf]
-    subjects = {certificate: fields(certificate) for certificate in [leaf, *remaining]}
-    path = [leaf]
-    while (current := subjects[path[-1]]).issuer != current.subject:
-        above = next((c for c in remaining if subjects[c].subject == current.issuer), None)
-        if above is None:
-            break
-        path.append(above)
-        remaining.remove(above)
+    remaining = dict.fromkeys(certificate for certificate in certificates if certificate != leaf)
+    by_subject: dict[bytes, list[bytes]] = {}
+    for certificate in reversed(remaining):
+        by_subject.setdefault(fields(certificate).subject, []).append(certificate)
+    path, current = [leaf], fields(leaf)
+    while current.issuer != current.subject and (above := by_subject.get(current.issuer)):
+        path.append(above.pop())
+        del remaining[path[-1]]
+        current = fields(path[-1])
     return tuple(path), tuple(remaining)

@@ -41,13 +41,13 @@ def _decoded(block: bytes, name: str) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise Damaged(f"{name} is damaged: a certificate in it is not base64") from error
+        raise Damaged(f"{name} is damaged: a block in it is not base64") from error
 
 
 def read(data: bytes, password: str | None, name: str) -> KeyStore:
     """A key with its chain is the entry `1`; without a key every certificate is trusted, `1`, `2`, ... in order.
 
-    Raises Damaged, WrongKeyPassword, KeyMismatch, UnsupportedType, FileProblem.
+    Raises Damaged, WrongKeyPassword, KeyMismatch, UnsupportedType, FileProblem, TooExpensive, NotApproved.
     """
     found = blocks(data, name)
     for label, _ in found:
@@ -56,7 +56,7 @@ def read(data: bytes, password: str | None, name: str) -> KeyStore:
     certificates = tuple(dict.fromkeys(_decoded(block, name) for label, block in found if label in _CERTIFICATES))
     for number, certificate in enumerate(certificates, 1):
         x509.fields(certificate, f"certificate {number} of {name}")
-    keys = [block for label, block in found if label in _KEYS]
+    keys = [(label, block) for label, block in found if label in _KEYS]
     if len(keys) > 1:
         raise UnsupportedType(f"{name} holds {len(keys)} private keys; give one file for each")
     if not keys and not certificates:
@@ -64,13 +64,18 @@ def read(data: bytes, password: str | None, name: str) -> KeyStore:
     return _store(keys, certificates, password, name)
 
 
-def _store(keys: list[bytes], certificates: tuple[bytes, ...], password: str | None, name: str) -> KeyStore:
+def _store(keys: list[tuple[str, bytes]], certificates: tuple[bytes, ...], password: str | None, name: str) -> KeyStore:
     store = KeyStore("PEM", name)
     if not keys:
         for number, certificate in enumerate(certificates, 1):
             store.put(str(number), TrustedCertificateEntry(certificate))
         return store
-    clear = private_key.open_pem(keys[0], password, f"the private key in {name}")
+    label, block = keys[0]
+    where = f"the private key in {name}"
+    if label == "ENCRYPTED PRIVATE KEY":
+        clear = private_key.open_encrypted(_decoded(block, name), password, where)
+    else:
+        clear = private_key.open_pem(block, password, where)
     path: tuple[bytes, ...] = ()
     if certificates:
         path, strangers = x509.pair(clear, certificates, name)

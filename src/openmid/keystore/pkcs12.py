@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from openmid.keystore import certificate as x509
-from openmid.keystore import private_key
+from openmid.keystore import costs, private_key
 from openmid.keystore.conversion import conversion_command
 from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
 from openmid.keystore.errors import Damaged, KeystoreError, NotApproved, Unstorable, UnsupportedType, WrongPassword
@@ -28,8 +28,9 @@ _SECRET_BAG = bytes.fromhex("060b2a864886f70d010c0a0105")
 def read(data: bytes, password: str | None, name: str) -> KeyStore:
     """Aliases are the friendly names in lower case, as Java has them; a nameless entry is `1`, `2`, ...
 
-    Raises WrongPassword, NotApproved, UnsupportedType, Damaged, KeyMismatch.
+    Raises WrongPassword, NotApproved, UnsupportedType, Damaged, KeyMismatch, TooExpensive.
     """
+    costs.check(data, name)
     _refuse_what_would_be_lost(data, name)
     loaded = _load(data, password, name)
     store = KeyStore("PKCS12", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from openmid.keystore import costs
 from openmid.keystore.errors import Damaged, KeystoreError, NotApproved, UnsupportedType, WrongKeyPassword
 from openmid.keystore.refusals import fips_enforced, refusals
 
@@ -20,14 +21,15 @@ def pkcs8(key: PrivateKeyTypes) -> bytes:
 
 
 def open_encrypted(data: bytes, password: str | None, where: str) -> bytes:
-    """An EncryptedPrivateKeyInfo's key. Raises WrongKeyPassword, Damaged, UnsupportedType."""
+    """An EncryptedPrivateKeyInfo's key. Raises WrongKeyPassword, Damaged, UnsupportedType, TooExpensive, NotApproved."""
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+    costs.check(data, where)
     return _loaded(load_der_private_key, data, password, where)
 
 
 def open_pem(data: bytes, password: str | None, where: str) -> bytes:
-    """One PEM block's key. Raises WrongKeyPassword, Damaged, UnsupportedType."""
+    """The key of any other PEM block. Raises WrongKeyPassword, Damaged, UnsupportedType, NotApproved."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     return _loaded(load_pem_private_key, data, password, where)

@@ -42,11 +42,21 @@ def _guarded(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n{usage(error.command)}\n")
         return 1
     except (KeytoolError, KeystoreError) as error:
-        sys.stdout.write(f"keytool error: {error}\n")
-        if error.hint:
-            sys.stdout.write(f"hint: {error.hint}\n")
-        return 1
+        return _failed(str(error), error.hint)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _failed(
+            f"{error.filename or 'a file'}: {error.strerror}", "check owner and mode of the file and its folders"
+        )
     return 0
+
+
+def _failed(sentence: str, hint: str) -> int:
+    sys.stdout.write(f"keytool error: {sentence}\n")
+    if hint:
+        sys.stdout.write(f"hint: {hint}\n")
+    return 1
 
 
 def _run(request: Request) -> None:
