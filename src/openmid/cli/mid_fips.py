@@ -130,9 +130,9 @@ def _report_provider(found: fips_mode.Status) -> None:
     if found.provider is not None:
         record = found.provider
         click.echo(f"provider  {record.name} {record.version} (build {record.build})")
+        click.echo(f"          {record.certificate}")
+        click.echo(f"          found at {record.source}")
         click.echo(f"MAC       {record.mac}")
-        click.echo(f"found at  {record.source}")
-        click.echo(f"validated {record.certificate}")
     for one in found.proof.libcryptos if found.proof else ():
         passed = sum(check.passed for check in one.checks)
         click.echo(f"proved    {one.name} ({one.openssl_version}): {passed} of {len(one.checks)} checks")

@@ -58,9 +58,12 @@ TLS12_SUITES = (
 )
 SUITES = frozenset(TLS12_SUITES) | frozenset(TLS13_SUITES)
 GROUPS = ("P-256", "P-384", "P-521")
+# No SHA-1, no SHA-224, no EdDSA.
 TLS_SIGNATURES = tuple(
-    f"{scheme}+SHA{bits}" for bits in (256, 384, 512) for scheme in ("ECDSA", "RSA-PSS", "RSA")
-)  # no SHA-1, no SHA-224, no EdDSA
+    name
+    for bits in (256, 384, 512)
+    for name in (f"ECDSA+SHA{bits}", f"RSA-PSS+SHA{bits}", f"rsa_pss_pss_sha{bits}", f"RSA+SHA{bits}")
+)
 
 
 def restrict(context: ssl.SSLContext) -> None:
