@@ -134,7 +134,9 @@ def test_a_heartbeat_says_what_a_mid_server_is(api: Api, mid: Mid) -> None:
     status = ProfileStatus("1", "mauth", loaded=False, error_code="keystore_missing", error="/x is missing")
     mid.heartbeat(fips_enforced=True, proof=PROOF, profiles=[status], egress=["deny loopback"])
     record = MidServer.objects.get()
-    assert (record.status, record.fips_enforced, record.proof["provider_version"]) == ("Up", True, "3.0.20")
+    assert (record.status, record.fips_enforced) == ("Up", True)
+    assert record.proof
+    assert record.proof["provider_version"] == "3.0.20"
     assert record.profile_statuses[0]["error_code"] == "keystore_missing"
     assert record.egress == ["deny loopback"]
     mid.heartbeat(fips_enforced=True)

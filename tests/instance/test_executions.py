@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,11 @@ from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, records
 
 
-def run(api: Api, mid: Mid, **result: object) -> dict[str, object]:
+def run(api: Api, mid: Mid, **result: object) -> Any:
     """The details of `call` when its job has this result."""
     sys_id = api.execute("call").json["sys_id"]
     mid.deliver(mid.job(), **result)
-    found: dict[str, object] = api.details(sys_id)
-    return found
+    return api.details(sys_id)
 
 
 def error(api: Api, name: str = "call") -> dict[str, str]:
@@ -39,7 +39,7 @@ def error(api: Api, name: str = "call") -> dict[str, str]:
 def test_a_partners_error_status_is_an_error_with_its_output(api: Api, mid: Mid) -> None:
     records(api)
     found = run(api, mid, status_code=400, body="No required SSL certificate was sent")
-    (step,) = found["steps"]  # type: ignore[misc]
+    (step,) = found["steps"]
     assert (found["state"], step["output"]["status_code"]) == ("Error", 400)
     assert step["error"]["code"] == "http_status"
     assert step["error"]["message"] == "partner.example answered 400 Bad Request"
@@ -57,7 +57,7 @@ def test_a_failed_call_tells_the_mid_servers_words(api: Api, mid: Mid) -> None:
     records(api)
     failure = Failure("keystore_wrong_password", "the password of /client.bcfks is wrong", "enter it again")
     found = run(api, mid, status_code=None, failure=failure)
-    (step,) = found["steps"]  # type: ignore[misc]
+    (step,) = found["steps"]
     assert (step["state"], step["output"]) == ("Error", {})
     assert step["error"] == {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
 

@@ -187,3 +187,20 @@ def test_only_the_writer_writes_the_queue(instance: Folder) -> None:
             write()
     with transaction.atomic(), pytest.raises(RuntimeError, match="atomic"):
         writer().run(lambda _: None)
+
+
+def test_a_caller_who_has_gone_does_not_stop_the_writer(instance: Folder) -> None:
+    gate = threading.Event()
+    blocked = writer().submit(lambda _: gate.wait(10))
+    gone = writer().submit(lambda connection: queue.put(connection, RestProbe("https://a"), MID, "mid1", "", "gone"))
+    assert gone.cancel()
+    gate.set()
+    assert blocked.result(10)
+    put()
+    assert [each.source for each in EccQueueItem.objects.all()] == ["test"]
+
+
+def test_the_migrations_make_what_the_models_say(instance: Folder) -> None:
+    from django.core.management import call_command
+
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)

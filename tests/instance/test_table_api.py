@@ -79,6 +79,8 @@ def test_errors_have_one_shape(api: Api) -> None:
         (Api(api.url).get("/api/now/table/sys_alias"), 401, "User Not Authenticated"),
         (api.request("POST", "/api/now/table/sys_alias", b"{"), 400, "The body is not JSON"),
         (api.request("POST", "/api/now/table/sys_alias", b"[]"), 400, "The body is not a JSON object"),
+        (api.request("POST", "/api/now/table/sys_alias", b'{"name": "\\ud800"}'), 400, "The body is not JSON"),
+        (api.request("POST", "/api/now/table/sys_alias", b" " * 11_000_000), 413, "The body is too large"),
         (api.request("DELETE", "/api/now/table/sys_alias"), 405, "Method Not Allowed"),
         (api.get("/api/nonsense"), 404, "Not Found"),
     ):

@@ -31,6 +31,7 @@ ALLOWED_HOSTS = _listen().names
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = ["openmid.instance.web.formats"]
 ROOT_URLCONF = "openmid.instance.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

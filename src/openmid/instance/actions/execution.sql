@@ -104,7 +104,7 @@ UPDATE execution SET state = :state, finished = :now WHERE sys_id = :execution;
 
 -- name: proof_of_mid
 -- What a MID Server proved last.
-SELECT proof FROM ecc_agent WHERE sys_id = :sys_id;
+SELECT fips_proof_id FROM ecc_agent WHERE sys_id = :sys_id;
 
 -- name: execution
 SELECT sys_id, sys_created_on, sys_created_by, action, action_name, state, finished FROM execution
@@ -118,12 +118,13 @@ SELECT
     step.plan,
     step.item,
     step.mid_server,
-    step.fips_proof,
+    proof.proof AS fips_proof,
     step.error,
     step.started,
     step.finished,
     response.payload AS result
 FROM step_execution AS step
 LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
+LEFT JOIN fips_proof AS proof ON proof.sys_id = step.fips_proof
 WHERE step.execution = :execution
 ORDER BY step.position;

@@ -155,7 +155,7 @@ class StepExecution(WrittenByTheQueue):
     item = models.CharField(max_length=32, default="")  # its job on the ECC queue
     response = models.CharField(max_length=32, default="")  # the input item with the result
     mid_server = models.CharField(max_length=80, default="")
-    fips_proof = models.TextField(default="")  # JSON: the MID Server's proof when the result came
+    fips_proof = models.CharField(max_length=32, default="")  # the MID Server's proof when the result came
     error = models.TextField(default="")  # JSON: code, message, remedy
     started = models.BigIntegerField(null=True)
     finished = models.BigIntegerField(null=True)

@@ -161,6 +161,6 @@ def _failure(result: ProbeResult, step: sqlite3.Row) -> Failure | None:
 
 
 def _proof(connection: Connection, mid: str) -> str:
-    """The MID Server's proof, as its last heartbeat had it; empty: none."""
+    """The sys_id of the MID Server's proof, as its last heartbeat had it; empty: none."""
     row = connection.first(SQL["proof_of_mid"], sys_id=mid)
-    return row["proof"] or "" if row else ""
+    return row["fips_proof_id"] or "" if row else ""

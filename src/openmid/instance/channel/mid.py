@@ -116,18 +116,26 @@ async def heartbeat(request: Request) -> Response:
 def _note(sys_id: str, message: Heartbeat) -> Callable[[Connection], int]:
     """The unit of work that notes a heartbeat."""
     enforced = message.fips_enforced and message.proof is not None and message.proof.enforced
-    values = {
+    values: dict[str, object] = {
         "version": message.version[:80],
         "host_name": message.host_name[:255],
         "host_os_distribution": message.host_os_distribution[:255],
         "started": message.started,
         "status": message.status if message.status in STATUSES else "Up",
         "fips_enforced": int(enforced),
-        "proof": _text(message.proof) if message.proof else None,
+        "proof": None,
         "profile_statuses": _text(message.profiles),
         "egress": _text(message.egress),
     }
-    return lambda connection: connection.change(SQL["heartbeat"], sys_id=sys_id, now=clock.now(), **values)
+    proof = _text(message.proof) if message.proof else ""
+
+    def note(connection: Connection) -> int:
+        if proof:
+            values["proof"] = digest(proof)[:32]
+            connection.change(SQL["note_proof"], sys_id=values["proof"], proof=proof)
+        return connection.change(SQL["heartbeat"], sys_id=sys_id, now=clock.now(), **values)
+
+    return note
 
 
 def _text(data: object) -> str:

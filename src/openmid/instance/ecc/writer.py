@@ -59,6 +59,7 @@ class Writer:
         open_ = True
         while open_:
             batch, open_ = self._batch()
+            batch = [each for each in batch if each[1].set_running_or_notify_cancel()]
             if batch:
                 self._commit(connection, batch)
         connection.close()

@@ -42,17 +42,16 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
     print_of_key = _check_key(request.public_key)
     with acting_as(request.name), transaction.atomic():
         token = _token(request)
-        mid = MidServer.objects.filter(name=request.name).first()
-        if mid is None:
-            mid = MidServer(name=request.name)
-        elif mid.fingerprint != print_of_key and mid.validated != Validated.REKEY:
+        mid = MidServer.objects.filter(name=request.name).first() or MidServer(name=request.name)
+        # The token comes first: whoever has no good one learns nothing about names.
+        if token.used_at is not None and (token.used_by != mid or mid.fingerprint != print_of_key):
+            raise _used(token)
+        if mid.fingerprint and mid.fingerprint != print_of_key and mid.validated != Validated.REKEY:
             raise EnrolmentRefused(
                 "name_taken",
                 f"a MID Server named {request.name} is enrolled already, with another key",
                 "choose another name; or, if this is the same MID Server with a new key, let an administrator press Rekey",
             )
-        if token.used_at is not None and (token.used_by != mid or mid.fingerprint != print_of_key):
-            raise _used(token)
         if mid.fingerprint != print_of_key:
             mid.validated, mid.validated_by, mid.validated_at = Validated.FALSE, "", None
         mid.public_key, mid.fingerprint = request.public_key, print_of_key

@@ -6,6 +6,10 @@ SELECT sys_id, name, credential_hash, previous_credential_hash, validated, confi
 FROM ecc_agent
 WHERE sys_id = :sys_id;
 
+-- name: note_proof
+-- A proof that a MID Server sent, unless it is known.
+INSERT INTO fips_proof (sys_id, proof) VALUES (:sys_id, :proof) ON CONFLICT (sys_id) DO NOTHING;
+
 -- name: heartbeat
 -- What a MID Server says of itself. Only these columns: an administrator may save the others at the same moment.
 -- It has its new credential by now, so the one before a rekey is void.
@@ -17,7 +21,7 @@ SET version = :version,
     last_refreshed = :now,
     reported_status = :status,
     fips_enforced = :fips_enforced,
-    proof = :proof,
+    fips_proof_id = :proof,
     profile_statuses = :profile_statuses,
     egress = :egress,
     previous_credential_hash = ''

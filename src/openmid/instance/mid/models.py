@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,19 @@ class Validated(models.TextChoices):
     REKEY = "rekey", "Rekey"
 
 
+class FipsProof(models.Model):
+    """What a MID Server proved at a start (`fips.proof.Proof` as JSON). Many executions name one; it never changes."""
+
+    sys_id = models.CharField(max_length=32, primary_key=True)  # the first half of the SHA-256 of `proof`
+    proof = models.TextField()
+
+    class Meta:
+        db_table = "fips_proof"
+
+    def __str__(self) -> str:
+        return self.sys_id
+
+
 class MidServer(Record):
     """A MID Server. Its heartbeat's columns are written by the channel, the rest by an administrator."""
 
@@ -52,7 +66,7 @@ class MidServer(Record):
     started = models.BigIntegerField("Started (µs)", null=True, blank=True)
     last_refreshed = models.BigIntegerField("Last refreshed (µs)", null=True, blank=True)
     fips_enforced = models.BooleanField("FIPS Enforced", default=False)
-    proof: models.JSONField[Any, Any] = models.JSONField("Proof of FIPS Enforced Mode", null=True, blank=True)
+    fips_proof = models.ForeignKey(FipsProof, null=True, blank=True, editable=False, on_delete=models.PROTECT)
     profile_statuses: models.JSONField[Any, Any] = models.JSONField("Protocol profiles", default=list, blank=True)
     egress: models.JSONField[Any, Any] = models.JSONField("Egress rules", default=list, blank=True)
     configuration = models.PositiveBigIntegerField("Configuration", default=1, editable=False)
@@ -64,6 +78,11 @@ class MidServer(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def proof(self) -> dict[str, Any] | None:
+        """The proof of FIPS Enforced Mode (`fips.proof.Proof`), if it sent one."""
+        return json.loads(self.fips_proof.proof) if self.fips_proof else None
 
     @property
     def status(self) -> str:

@@ -26,6 +26,7 @@ from openmid.instance.records.secrets import EncryptedField
 from openmid.instance.table_api.problems import BadInputError, invalid
 
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
+INSIDE = ("credential_hash", "previous_credential_hash", "reported_status", "configuration", "fips_proof")
 MICROSECONDS = ("started", "last_refreshed")
 
 
@@ -117,11 +118,7 @@ TABLES = {
         Table(ConnectionAlias, ConnectionAliasForm),
         Table(HttpConnection, HttpConnectionForm),
         Table(MidProtocolProfile, MidProtocolProfileForm),
-        Table(
-            MidServer,
-            computed=("status",),
-            hidden=("credential_hash", "previous_credential_hash", "reported_status", "configuration"),
-        ),
+        Table(MidServer, computed=("status", "proof"), hidden=INSIDE),
     )
 }
 
@@ -143,7 +140,7 @@ def _value(record: Record, name: str, field: models.Field[Any, Any], link: str, 
     value = getattr(record, name)
     if name in MICROSECONDS and value is not None:
         value = clock.moment(value)
-    return json.dumps(value) if isinstance(field, models.JSONField) and value is not None else _text(value)
+    return _text(value)
 
 
 def _text(value: Any) -> str:
@@ -151,6 +148,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict | list):
+        return json.dumps(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     return str(value)
@@ -201,6 +200,7 @@ def read(raw: bytes) -> dict[str, Any]:
     """
     try:
         sent = json.loads(raw or b"{}")
+        json.dumps(sent, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         raise BadInputError("The body is not JSON", "send one JSON object") from None
     if not isinstance(sent, dict):
