@@ -147,6 +147,12 @@ class TestImportKeystore:
         assert (done.status, done.out) == (0, "")
         assert keystore.load("c.bcfks", "changeit").private_keys()["client"].private_key
 
+    def test_what_is_left_out_is_said(self, keytool: Keytool) -> None:
+        source = str(FOLDER / "pem-chain-with-unrelated-cert.pem")
+        words = ["-importkeystore", "-srckeystore", source, "-destkeystore", "c.bcfks", "-deststoretype", "BCFKS"]
+        done = keytool(*words, "-deststorepass", "changeit")
+        assert f"note: certificates of {source} that are no part of the key's chain were left out: 1\n" in done.err
+
     def test_from_an_encrypted_pem(self, keytool: Keytool) -> None:
         source = str(FOLDER / "pem-pkcs8-encrypted-pyca.pem")
         words = ["-importkeystore", "-srckeystore", source, "-destkeystore", "c.bcfks", "-deststoretype", "BCFKS"]

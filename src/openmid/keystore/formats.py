@@ -96,7 +96,7 @@ def recognise(data: bytes) -> str:
 
 def _bouncy_castle(data: bytes) -> str:
     """BKS and UBER share a head: version, salt, iteration count. In BKS an entry follows in clear, in UBER ciphertext."""
-    salt_length = data[7]
+    salt_length = int.from_bytes(data[7:8], "big")
     at = 8 + salt_length + 4
     entry, name_length = data[at : at + 1], int.from_bytes(data[at + 1 : at + 3], "big")
     if entry == b"\0" and len(data) == at + 21:

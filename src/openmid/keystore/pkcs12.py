@@ -44,11 +44,9 @@ def read(data: bytes, password: str | None, name: str) -> KeyStore:
     if loaded.cert is not None:
         friendly = loaded.cert.friendly_name
         chain = (_der(loaded.cert.certificate), *(certificate for _, certificate in others))
-        path, strangers = x509.pair(key, chain, name)
-        if strangers:
-            store.notes.append(
-                f"certificates of {name} that are no part of the key's chain were left out: {len(strangers)}"
-            )
+        path, _ = x509.pair(key, chain, name)
+        if left := len(chain) - len(path):  # a trusted certificate that is also in the chain counts too
+            store.notes.append(f"certificates of {name} that are no part of the key's chain were left out: {left}")
     store.put(_alias(friendly, store), PrivateKeyEntry(key, path))
     return store
 

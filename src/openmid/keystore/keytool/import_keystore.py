@@ -40,6 +40,8 @@ def run(request: Request) -> None:
         raise KeytoolError("if alias not specified, destalias and srckeypass must not be specified")
     target = _target(request, Path(target_path))
     source, source_password = _source(request, Path(source_path))
+    for note in source.notes:
+        say(f"note: {note}")
     imported = _copy_one(request, source, target) if request.has("-srcalias") else _copy_all(request, source, target)
     if imported:
         if request.has("-v"):
@@ -47,7 +49,7 @@ def run(request: Request) -> None:
         target.store.save(target.path, target.password, target.kind)
         report.warn_of_weakness({alias: target.store[alias] for alias in imported})
     if request.has("-v"):
-        _explain(request, source, source_password, target)
+        _explain(request, source_password, target)
 
 
 def _paths(request: Request) -> tuple[str, str]:
@@ -190,10 +192,8 @@ def _store(request: Request, entry: Entry, name: str, target: Target) -> None:
         target.store.put(name, OpaqueEntry(entry.object_type, entry.data))
 
 
-def _explain(request: Request, source: KeyStore, source_password: str | None, target: Target) -> None:
+def _explain(request: Request, source_password: str | None, target: Target) -> None:
     """What -v adds to keytool's own lines: everything that is different from what one may expect."""
-    for note in source.notes:
-        say(f"note: {note}")
     report.explain_flags(request)
     if target.kind != "BCFKS":
         return

@@ -38,9 +38,9 @@ def run(request: Request) -> None:
     for name in shown:
         _print(name, store[name], request, separated=alias is None)
     warn_of_weakness({name: store[name] for name in shown})
+    for note in store.notes:
+        say(f"note: {note}")
     if request.has("-v"):
-        for note in store.notes:
-            say(f"note: {note}")
         explain_flags(request)
 
 
