@@ -183,7 +183,7 @@ def _expiry(not_after: str) -> SafeString | str:
 
 
 def _moment(iso: str | None) -> str:
-    return f"{iso[:10]} {iso[11:23]} UTC" if iso else "–"
+    return f"{iso[:10]} {iso[11:19]} UTC" if iso else "–"
 
 
 def _milliseconds(value: float | None) -> str:

@@ -51,11 +51,11 @@ class HttpConnectionPageForm(HttpConnectionForm):
         super().__init__(*arguments, **options)
         if self.instance.mid_protocol_profile_id:
             self.initial["mid_protocol_profile"] = self.instance.mid_protocol_profile
+        if "ca_certificates" in self.fields:
+            self.fields["ca_certificates"].widget.attrs |= {"rows": 6, "spellcheck": "false"}
+            self.fields["ca_certificates"].widget.attrs["class"] += " om-mono"
         if "connection_url" in self.fields:
-            self.fields["connection_url"].widget.attrs |= {
-                "x-bind:readonly": "url_builder",
-                "placeholder": "Filled in when the connection is saved",
-            }
+            self.fields["connection_url"].widget.attrs["x-bind:readonly"] = "url_builder"
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

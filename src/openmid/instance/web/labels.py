@@ -44,6 +44,8 @@ def duration(microseconds: int | None) -> str:
     """`412 ms`, `2.41 s`, `3 min 5 s`; a dash for none."""
     if microseconds is None:
         return "–"
+    if microseconds < 10_000:
+        return f"{microseconds / 1000:.1f} ms"
     if microseconds < 1_000_000:
         return f"{microseconds / 1000:.0f} ms"
     if microseconds < 60_000_000:

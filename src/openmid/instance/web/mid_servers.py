@@ -66,9 +66,15 @@ class MidServerAdmin(Admin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_trust_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may validate and invalidate."""
-        return bool(request.user.has_perm("mid.change_midserver"))
+    def has_validate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may validate `obj` (a sys_id): an administrator, unless it is validated already."""
+        trusted = MidServer.objects.filter(pk=obj, validated=Validated.TRUE).exists()
+        return not trusted and request.user.has_perm("mid.change_midserver")
+
+    def has_invalidate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may invalidate `obj` (a sys_id): an administrator, unless it is not validated anyway."""
+        trusted = MidServer.objects.filter(pk=obj, validated=Validated.TRUE).exists()
+        return trusted and request.user.has_perm("mid.change_midserver")
 
     def has_token_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may make enrolment tokens."""
@@ -83,7 +89,7 @@ class MidServerAdmin(Admin):
 
     @action(
         description="Validate",
-        permissions=["trust"],
+        permissions=["validate"],
         dialog={
             "title": "Validate this MID Server?",
             "description": "Then it gets work and, sealed to its key, the passwords of the profiles that apply to it.",
@@ -101,7 +107,7 @@ class MidServerAdmin(Admin):
 
     @action(
         description="Invalidate",
-        permissions=["trust"],
+        permissions=["invalidate"],
         dialog={
             "title": "Invalidate this MID Server?",
             "description": "It gets no more work and no secrets until it is validated again.",

@@ -47,6 +47,7 @@ class NewUserForm(AdminUserCreationForm):
     """A new user: a name, roles, a password."""
 
     groups = RoleField()
+    usable_password = None  # Django's way to take an inherited field out
 
 
 @admin.register(User, site=site)
@@ -61,7 +62,7 @@ class UserAdmin(UserAdminBase):
     search_fields = ("username", "email")
     filter_horizontal = ()
     fieldsets: Any = ((None, {"fields": ("username", "password", "groups", "is_active", "email", "last_login")}),)
-    add_fieldsets: Any = ((None, {"fields": ("username", "groups", "usable_password", "password1", "password2")}),)
+    add_fieldsets: Any = ((None, {"fields": ("username", "groups", "password1", "password2")}),)
     readonly_fields = ("last_login",)
 
     @admin.display(description="Roles")

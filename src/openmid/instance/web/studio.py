@@ -55,6 +55,7 @@ class RestStepPageForm(RestStepForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["connection_alias"].empty_label = "Select value"  # type: ignore[attr-defined]
+        self.fields["method"].choices = [(method, method) for method in RestStep.Method.values]  # type: ignore[attr-defined]
         for name in ("headers", "query"):
             self.fields[name].validators = RestStep._meta.get_field(name).validators
 

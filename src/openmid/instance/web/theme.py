@@ -69,6 +69,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "openmid",
     "SITE_SUBHEADER": "MID Servers, mutual TLS, FIPS",
     "SITE_SYMBOL": "shield_lock",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("openmid/icon.svg")}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
@@ -89,5 +90,5 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(27.7% .046 192.524)",
         },
     },
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": NAVIGATION},
 }

@@ -1,0 +1,33 @@
+"""Failures as people read them: a sentence begins with a capital letter, and a command stands by itself to be copied."""
+
+from __future__ import annotations
+
+import re
+
+from django import template
+
+register = template.Library()
+_COMMAND = re.compile(
+    r":\s+(?P<command>(?:\S*/)?(?:keytool|openmid|mid\.sh|set-fips-enforced-mode\.sh)\s(?:(?!\sshows it$).)+)\Z",
+    re.DOTALL,
+)
+
+
+@register.filter
+def sentence(text: str) -> str:
+    """`text` with a capital first letter, unless it begins with a name (`partner.example answered …`)."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isascii() and first.isalpha() and first != "localhost" else text
+
+
+@register.filter
+def prose(remedy: str) -> str:
+    """What a remedy says, without the command at its end."""
+    return _COMMAND.sub("", remedy)
+
+
+@register.filter
+def command(remedy: str) -> str:
+    """The command at a remedy's end; empty when there is none."""
+    found = _COMMAND.search(remedy)
+    return found["command"] if found else ""
