@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,39 @@ def test_usage(python: Python, tmp_path: Path) -> None:
 def test_importing_the_room_imports_no_cryptography(python: Python, module: str) -> None:
     code = f"import sys, openmid.fips.{module}; sys.exit('cryptography' in sys.modules)"
     assert python(code).returncode == 0
+
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+def test_one_libcrypto_is_staged_once(provider: Provider, tmp_path: Path) -> None:
+    """A distribution's python3-cryptography is linked to the system's libcrypto: one copy serves both."""
+    source = str(Path(proof.__file__).parents[2])
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": source,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    ask = "import openmid.fips.libcryptos as l; print(l.cryptography_binding() and l.cryptography_has_its_own())"
+
+    def run(code: str) -> str:
+        words = [str(SYSTEM_PYTHON), "-c", code, str(provider.path), str(tmp_path / "fips")]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout.strip() or done.stderr
+
+    if not SYSTEM_PYTHON.exists() or run(ask) != "False":
+        pytest.skip(
+            "no Python here whose cryptography shares the system's libcrypto (Debian package python3-cryptography)"
+        )
+    answer = run(
+        "import sys; from pathlib import Path; from openmid.fips import provider, activation, checks, libcryptos\n"
+        "staged = provider.stage(provider.find_provider(Path(sys.argv[1])), Path(sys.argv[2])) "
+        "if not Path(sys.argv[2]).exists() else provider.Staged(Path(sys.argv[2]))\n"
+        "activation.enter(staged.folder)\n"
+        "from cryptography.hazmat.primitives import hashes\n"
+        "try: hashes.Hash(hashes.MD5()); md5 = 'done'\n"
+        "except Exception: md5 = 'refused'\n"
+        "print(sorted(path.name for path in staged.folder.iterdir()), md5, len(libcryptos.mapped('fips.so')))\n"
+    )
+    assert answer == "['provider.json', 'ssl'] refused 1"

@@ -32,6 +32,7 @@ from openmid.midserver.process import PUBLIC_KEY, Lock, running_pid
 KEYSTORE, SECRET = "security/agent_keystore", "security/secret.key"  # as in agent_key, which imports cryptography
 CHANGED = (FILE, KEYSTORE, PUBLIC_KEY, TRUSTSTORE)
 ENFORCED, OFF, BROKEN = "enforced", "off", "broken"
+SCRATCH = ".switch-"
 SCRIPT = "agent/bin/scripts/set-fips-enforced-mode.sh"
 
 
@@ -283,9 +284,12 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def _exclusively(agent: Path) -> Iterator[None]:
-    """Nobody starts this MID Server, or switches it, meanwhile."""
+    """Nobody starts this MID Server, or switches it, meanwhile. What a killed switch left half-made goes."""
     lock = Lock(agent)
     try:
+        for pattern in (f"{SCRATCH}*", ".fips-*"):  # ours, and those of provider.stage
+            for folder in (agent / SECURITY).glob(pattern):
+                shutil.rmtree(folder, ignore_errors=True)
         yield
     finally:
         lock.release()
@@ -294,6 +298,6 @@ def _exclusively(agent: Path) -> Iterator[None]:
 @contextmanager
 def _scratch(agent: Path) -> Iterator[Path]:
     """A folder beside the real one, laid out like an agent folder, for files that are moved when all is proved."""
-    with tempfile.TemporaryDirectory(prefix=".switch-", dir=agent / SECURITY) as name:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=agent / SECURITY) as name:
         (Path(name) / SECURITY).mkdir()
         yield Path(name)
