@@ -85,7 +85,7 @@ def test_any_entry(kind: int, content: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([
-    b"", b"\x30", b"\x30\x80\x02\x01\x03", b"\x30\x20\x02\x01\x03", b"\x30\x20\x30\x10\x30", b"\xfe\xed\xfe\xed", b"\0\0\0\1\0\0\0",
+    b"", b"\x30", b"\x30\x80\x02\x01\x03", b"\x30\x20\x02\x01\x03", b"\x30\x20\x30\x10\x30", b"\xfe\xed\xfe\xed",
     b"\0\0\0\1\0\0\0", b"\0\0\0\1\0\0\0\x14", b"-----BEGIN CERTIFICATE-----\n", b"-----BEGIN PRIVATE KEY-----\nMIIE",
 ]))  # fmt: skip
 def test_any_bytes(data: bytes, start: bytes) -> None:
