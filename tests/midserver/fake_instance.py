@@ -65,12 +65,15 @@ class FakeInstance:
         return self
 
     async def start(self, port: int = 0) -> None:
+        self.stopping = False
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=self._context).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
+        self.stopping = True  # lets held claims go
+        await self.tell()
         await self._runner.cleanup()
 
     async def __aexit__(self, *_: object) -> None:
@@ -161,7 +164,9 @@ class FakeInstance:
         self.claims += 1
         before = self.configuration
         with contextlib.suppress(TimeoutError):
-            await self.until(lambda: bool(self.jobs) or self.configuration != before, request.wait_ms / 1000)
+            await self.until(
+                lambda: bool(self.jobs) or self.stopping or self.configuration != before, request.wait_ms / 1000
+            )
         given, self.jobs = self.jobs[: request.limit], self.jobs[request.limit :]
         return ClaimAnswer(str(self.configuration), given)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -74,9 +75,21 @@ async def instance(authority: Authority) -> AsyncIterator[FakeInstance]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def own_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A security folder with a key pair of its own: making one takes a second."""
+    agent = tmp_path_factory.mktemp("own-key")
+    (agent / "security").mkdir()
+    agent_key.create(agent, "mid-test")
+    return agent / "security"
+
+
 @pytest.fixture
-async def installed(tmp_path: Path, instance: FakeInstance, authority: Authority) -> AsyncIterator[Installed]:
+async def installed(
+    tmp_path: Path, instance: FakeInstance, authority: Authority, own_key: Path
+) -> AsyncIterator[Installed]:
     made = await install(tmp_path, instance, authority)
+    shutil.copytree(own_key, made.agent / "security", dirs_exist_ok=True)
     yield made
     pid = running_pid(made.agent)
     if pid:
@@ -89,6 +102,8 @@ async def test_a_life(
     """Started, enrolled, not validated, validated, configured, called through mauth://, stopped."""
     instance.validated = False
     installed.allow(partner.port)
+    for name in ("agent_keystore", "secret.key", "public_key.pem"):
+        (installed.agent / "security" / name).unlink()
     assert "waits to be validated" in await installed.start()
     security = installed.agent / "security"
     assert not (security / "enrolment.token").exists()

@@ -92,6 +92,8 @@ class Link:
         answer = await self.client.call("/enrol", request, EnrolAnswer)
         self._keep(answer)
         token_path.unlink()
+        if self._key.has_previous:  # switched before the first contact: the instance has only ever seen this one
+            self._key.drop_previous()
         log.info(f"enrolled as {self._name}", fingerprint=self._key.fingerprint, mid_sys_id=answer.mid_sys_id)
 
     def _keep(self, answer: EnrolAnswer) -> None:
