@@ -25,7 +25,7 @@ from openmid.instance.web.unfolded import Admin
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
 
-PHASES = (("connect", "Connect"), ("tls", "TLS"), ("first_byte", "First byte"), ("total", "Total"))
+PHASES = (("connect", "TCP connect"), ("tls", "TLS handshake"), ("first_byte", "First byte"), ("total", "Total time"))
 Json = dict[str, Any]
 
 

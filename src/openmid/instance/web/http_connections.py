@@ -45,7 +45,6 @@ class HttpConnectionPageForm(HttpConnectionForm):
 
     class Meta(HttpConnectionForm.Meta):
         labels: ClassVar = {"port": "Port override", "require_fips": "Require FIPS Enforced MID Server"}
-        widgets: ClassVar = {}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

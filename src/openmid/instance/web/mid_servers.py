@@ -56,7 +56,7 @@ class MidServerAdmin(Admin):
     search_fields = ("name", "host_name")
     list_filter = ("validated", "fips_enforced")
     actions_list = ("enrolment_token",)
-    actions_detail = ("validate", "invalidate")
+    actions_detail = ("validate", "invalidate", "rekey")
     change_form_template = "openmid/mid_server.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -119,6 +119,22 @@ class MidServerAdmin(Admin):
         mid = get_object_or_404(MidServer, pk=object_id)
         enrolment.invalidate(mid)
         messages.warning(request, f"MID Server {mid} is not validated any more.")
+        return _reload(object_id)
+
+    @action(
+        description="Rekey",
+        permissions=["invalidate"],
+        dialog={
+            "title": "Let this MID Server enrol with a new key?",
+            "description": "It gets no work until it has enrolled again with a new enrolment token and is validated.",
+            "form_class": DialogForm,
+            "form_submit_text": "Rekey",
+        },
+    )
+    def rekey(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        mid = get_object_or_404(MidServer, pk=object_id)
+        enrolment.request_rekey(mid)
+        messages.warning(request, f"MID Server {mid} may enrol again with another key. Make it a new enrolment token.")
         return _reload(object_id)
 
     @action(description="New enrolment token", permissions=["token"], url_path="enrolment-token")

@@ -19,7 +19,7 @@ from openmid.instance.web.unfolded import Admin, CheckboxList
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 
-    class UserAdminBase(DjangoUserAdmin):
+    class UserAdminBase(DjangoUserAdmin[User]):
         """Django's pages for users."""
 else:
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm
@@ -29,7 +29,7 @@ else:
         """Django's pages for users, in unfold's clothes."""
 
 
-class RoleField(forms.ModelMultipleChoiceField):
+class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # not generic when it runs
     """The roles of a user."""
 
     def __init__(self) -> None:
@@ -37,17 +37,17 @@ class RoleField(forms.ModelMultipleChoiceField):
         super().__init__(Group.objects.all(), label="Roles", help_text=help_text, required=True, widget=CheckboxList)
 
 
-class UserPageForm(UserChangeForm):
+class UserPageForm(UserChangeForm):  # type: ignore[type-arg]  # not generic when it runs
     """A user and his roles."""
 
     groups = RoleField()
 
 
-class NewUserForm(AdminUserCreationForm):
+class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not generic when it runs
     """A new user: a name, roles, a password."""
 
     groups = RoleField()
-    usable_password = None  # Django's way to take an inherited field out
+    usable_password = None  # type: ignore[assignment]  # Django's way to take an inherited field out
 
 
 @admin.register(User, site=site)
@@ -61,7 +61,9 @@ class UserAdmin(UserAdminBase):
     list_filter = ("groups", "is_active")
     search_fields = ("username", "email")
     filter_horizontal = ()
-    fieldsets: Any = ((None, {"fields": ("username", "password", "groups", "is_active", "email", "last_login")}),)
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("username", "password", "groups", "is_active", "email", "last_login")}),
+    )
     add_fieldsets: Any = ((None, {"fields": ("username", "groups", "password1", "password2")}),)
     readonly_fields = ("last_login",)
 

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from openmid.instance.actions import runner
+from openmid.instance.actions import runner, validation
 from openmid.instance.actions.forms import ActionForm, RestStepForm
 from openmid.instance.actions.models import Action, Execution, RestStep
 from openmid.instance.connections.models import ConnectionAlias
@@ -57,7 +57,7 @@ class RestStepPageForm(RestStepForm):
         self.fields["connection_alias"].empty_label = "Select value"  # type: ignore[attr-defined]
         self.fields["method"].choices = [(method, method) for method in RestStep.Method.values]  # type: ignore[attr-defined]
         for name in ("headers", "query"):
-            self.fields[name].validators = RestStep._meta.get_field(name).validators
+            self.fields[name].validators = [validation.headers if name == "headers" else validation.query]
 
     def clean(self) -> dict[str, Any]:
         """What the form does not show does not count."""
@@ -90,8 +90,10 @@ class ActionAdmin(Admin):
     actions_detail = ("test",)
     list_before_template = "openmid/studio_intro.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Action]:
-        return super().get_queryset(request).annotate(count=Count("steps"), edited=Max("steps__sys_updated_on"))
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        actions: QuerySet[Any] = super().get_queryset(request)
+        counted: QuerySet[Any] = actions.annotate(count=Count("steps"))
+        return counted
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": "Workflow Studio", **(extra_context or {})})

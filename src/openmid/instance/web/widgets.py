@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.admin.views.main import TO_FIELD_VAR
+from django.contrib.admin.options import TO_FIELD_VAR
 from django.db.models import ManyToOneRel
 from django.forms import Field, Widget
 from django.urls import reverse
