@@ -55,7 +55,7 @@ def test_wrong_store_password(standing: Walk, profile: Json) -> None:
 
 def test_missing_keystore(standing: Walk, profile: Json) -> None:
     error = change(standing, keystore_path=str(standing.bcfks) + ".gone")
-    assert error["code"] == "keystore_file"
+    assert error["code"] == "keystore_missing"
     assert str(standing.bcfks) + ".gone" in error["message"]
 
 

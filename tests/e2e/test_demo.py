@@ -48,8 +48,8 @@ def test_both_controls_are_refused(demo: subprocess.CompletedProcess[str]) -> No
 
 @pytest.mark.xdist_group("demo")
 def test_no_password_is_shown(demo: subprocess.CompletedProcess[str]) -> None:
-    assert "-srcstorepass '********'" in demo.stderr
-    assert "-deststorepass '********'" in demo.stderr
+    assert "-srcstorepass ******** -destkeystore" in demo.stderr
+    assert "-deststorepass ******** -provider" in demo.stderr
 
 
 def test_without_fips_every_line_says_so() -> None:

@@ -66,7 +66,7 @@ def test_a_token_is_good_for_one_key(api: Api) -> None:
     assert mid.enrol(once).status == 200
     assert mid.enrol(once).status == 200  # its answer was lost
     assert mid.heartbeat().status == 200
-    assert "another key" in refused(Mid(api.url, "mid1", "imposter").enrol(once), 403, "name_taken")
+    assert "used already" in refused(Mid(api.url, "mid1", "imposter").enrol(once), 403, "used_token")
     MidServer.objects.all().delete()
     assert "used already" in refused(mid.enrol(once), 403, "used_token")
 

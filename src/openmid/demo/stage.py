@@ -6,9 +6,11 @@ colour only on a terminal; with --without-fips every line says so.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -35,9 +37,17 @@ class Stage:
         self._mark = "[without FIPS] " if without_fips else ""
         self._number = 0
         self._began = time.monotonic()
+        self._short: dict[str, str] = {}
+
+    def shorten(self, path: Path, variable: str) -> None:
+        """From now on `path` is written as `variable`, a shell's variable that is shown first: lines stay readable."""
+        self.say(f"{variable.removeprefix('$')}={shlex.quote(str(path))}")
+        self._short[str(path)] = variable
 
     def line(self, text: str = "", **style: bool | str) -> None:
-        """One line as it is."""
+        """One line, with long paths shortened."""
+        for path, variable in self._short.items():
+            text = text.replace(path, variable)
         click.echo(f"{self._mark}{click.style(text, **style)}", err=self._err)  # type: ignore[arg-type]
 
     def say(self, text: str) -> None:
