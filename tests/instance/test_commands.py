@@ -167,3 +167,12 @@ def test_an_accepted_execution_survives_a_kill(running: Running, token: str) -> 
     finally:
         assert "Traceback" not in again.stop()
     assert again.process.returncode == 0
+
+
+def test_small_answers_leave_at_once() -> None:
+    """asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer waits 40 ms."""
+    from openmid.instance.folder import Listen
+    from openmid.instance.serve import bind
+
+    with bind(Listen(port=0)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

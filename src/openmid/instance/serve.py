@@ -69,7 +69,7 @@ def bind(listen: Listen) -> socket.socket:
         InstanceError: the address is not this machine's, or the port is not for this user.
     """
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: else asyncio leaves TCP_NODELAY off
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((listen.host, listen.port))
