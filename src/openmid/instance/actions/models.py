@@ -137,7 +137,10 @@ class Execution(WrittenByTheQueue):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["sys_created_by", "idempotency_key"], name="execution_idempotency")
         ]
-        indexes: ClassVar = [models.Index(fields=["sys_created_on"], name="execution_created")]
+        indexes: ClassVar = [
+            models.Index(fields=["sys_created_on"], name="execution_created"),
+            models.Index(fields=["action", "sys_created_on"], name="execution_of_action"),  # the last one of each
+        ]
 
     def __str__(self) -> str:
         return f"{self.action_name} {self.sys_id}"

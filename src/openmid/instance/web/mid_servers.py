@@ -145,7 +145,7 @@ class MidServerAdmin(Admin):
         context = {**site.each_context(request), "title": "New enrolment token", "form": form, "model_admin": self}
         if request.method == "POST" and form.is_valid():
             token, clear = EnrolmentToken.issue(form.cleaned_data["name"])
-            context |= {"token": token, "clear": clear, "install": _install_command(token, clear)}
+            context |= {"token": token, "clear": clear, "install": _install_command(token)}
         answer = TemplateResponse(request, "openmid/enrolment_token.html", context)
         answer["Cache-Control"] = "no-store"
         return answer
@@ -187,13 +187,10 @@ def _reload(object_id: str) -> HttpResponse:
     return HttpResponse(headers={"HX-Redirect": url})
 
 
-def _install_command(token: EnrolmentToken, clear: str) -> str:
+def _install_command(token: EnrolmentToken) -> str:
     folder = settings.OPENMID_FOLDER
     try:
         url = Folder(folder).listen().url if folder else ""
     except FolderError:
         url = ""
-    return (
-        f"printf '%s' '{clear}' > enrolment.token\n"
-        f"openmid mid install DIR --url {url} --name {token.name} --ca ca.pem --token enrolment.token"
-    )
+    return f"openmid mid install DIR --url {url} --name {token.name} --ca ca.pem --token enrolment.token"

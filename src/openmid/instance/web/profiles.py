@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -32,10 +33,11 @@ class Loaded:
         return labels.label(*labels.expiry((self.status or {}).get("not_after", "")))
 
 
-def loaded(profile: MidProtocolProfile) -> list[Loaded]:
-    """The MID Servers that the profile applies to, with what they reported."""
-    specific = profile.applies_to == MidProtocolProfile.AppliesTo.SPECIFIC
-    mids = profile.mid_list.all() if specific else MidServer.objects.all()
+def loaded(profile: MidProtocolProfile, mids: list[MidServer]) -> list[Loaded]:
+    """Those of `mids` that the profile applies to, with what they reported."""
+    if profile.applies_to == MidProtocolProfile.AppliesTo.SPECIFIC:
+        chosen = {mid.pk for mid in profile.mid_list.all()}
+        mids = [mid for mid in mids if mid.pk in chosen]
     return [_report(profile, mid) for mid in mids]
 
 
@@ -103,11 +105,22 @@ class MidProtocolProfileAdmin(Admin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         profile = MidProtocolProfile.objects.filter(pk=object_id).first()
-        context = {"loaded": loaded(profile) if profile else [], **(extra_context or {})}
+        context = {"loaded": loaded(profile, list(MidServer.objects.all())) if profile else [], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MidProtocolProfile]:
+        return super().get_queryset(request).prefetch_related("mid_list")
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """The list, with the MID Servers fetched once for all rows."""
+        changelist = super().get_changelist_instance(request)
+        mids = list(MidServer.objects.all())
+        for profile in changelist.result_list:
+            profile.reports = loaded(profile, mids)
+        return changelist
+
     @admin.display(description="Loaded on")
-    def loaded_on(self, profile: MidProtocolProfile) -> str:
-        reports = loaded(profile)
+    def loaded_on(self, profile: Any) -> str:
+        reports: list[Loaded] = profile.reports
         good = sum(bool(report.status and report.status.get("loaded")) for report in reports)
         return f"{good} of {len(reports)} MID Servers"

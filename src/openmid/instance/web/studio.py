@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -92,8 +92,13 @@ class ActionAdmin(Admin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         actions: QuerySet[Any] = super().get_queryset(request)
-        counted: QuerySet[Any] = actions.annotate(count=Count("steps"))
-        return counted
+        last = Execution.objects.filter(action=OuterRef("pk")).order_by("-sys_created_on")
+        annotated: QuerySet[Any] = actions.annotate(
+            count=Count("steps"),
+            state=Subquery(last.values("state")[:1]),
+            ran=Subquery(last.values("sys_created_on")[:1]),
+        )
+        return annotated
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": "Workflow Studio", **(extra_context or {})})
@@ -209,18 +214,13 @@ class ActionAdmin(Admin):
     def steps_count(self, row: Any) -> str:
         return str(row.count)
 
-    @admin.display(description="Last execution")
-    def last_state(self, row: Action) -> SafeString | str:
-        last = self._last(row)
-        return labels.state(last.state) if last else "never run"
+    @admin.display(description="Last execution", ordering="state")
+    def last_state(self, row: Any) -> SafeString | str:
+        return labels.state(row.state) if row.state else "never run"
 
-    @admin.display(description="When")
-    def last_run(self, row: Action) -> str:
-        last = self._last(row)
-        return labels.ago(last.sys_created_on) if last else ""
-
-    def _last(self, row: Action) -> Execution | None:
-        return Execution.objects.filter(action=row.pk).order_by("-sys_created_on").first()
+    @admin.display(description="When", ordering="ran")
+    def last_run(self, row: Any) -> str:
+        return labels.ago(row.ran) if row.ran else ""
 
 
 def _editor(sys_id: str) -> str:

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'execution',
                 'ordering': ('-sys_created_on',),
-                'indexes': [models.Index(fields=['sys_created_on'], name='execution_created')],
+                'indexes': [models.Index(fields=['sys_created_on'], name='execution_created'), models.Index(fields=['action', 'sys_created_on'], name='execution_of_action')],
                 'constraints': [models.UniqueConstraint(fields=('sys_created_by', 'idempotency_key'), name='execution_idempotency')],
             },
         ),

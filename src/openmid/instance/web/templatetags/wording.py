@@ -1,10 +1,12 @@
-"""Failures as people read them: a sentence begins with a capital letter, and a command stands by itself to be copied."""
+"""Failures and fingerprints as people read them: a sentence begins with a capital letter, a command stands alone."""
 
 from __future__ import annotations
 
 import re
 
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 _COMMAND = re.compile(
@@ -31,3 +33,9 @@ def command(remedy: str) -> str:
     """The command at a remedy's end; empty when there is none."""
     found = _COMMAND.search(remedy)
     return found["command"] if found else ""
+
+
+@register.filter
+def fingerprint(text: str) -> SafeString:
+    """`AB:CD:…`, which may break after a colon only."""
+    return format_html_join(mark_safe(":<wbr>"), "{}", ((pair,) for pair in text.split(":")))
