@@ -161,3 +161,19 @@ def test_a_typing_mistake_in_the_mode_is_broken_not_off(agent: Path, switch: Swi
     path = agent / "config.xml"
     path.write_text(path.read_text().replace('"mid.fips.enforced" value="false"', '"mid.fips.enforced" value="ture"'))
     assert switch("status").returncode == 3
+
+
+def test_a_failing_off_stays_enforced(agent: Path, switch: Switch, python: Python) -> None:
+    switch("on")
+    before = snapshot(agent)
+    code = (
+        "import sys; from pathlib import Path; from openmid.midserver import fips_mode, fips_backup\n"
+        "def failing(self): raise OSError(28, 'No space left on device', 'manifest.json')\n"
+        "fips_backup.Backup.note_changes = failing\n"
+        "try: fips_mode.switch_off(Path(sys.argv[1]))\n"
+        "except fips_mode.SwitchError as error: print(error)\n"
+    )
+    done = python(code, agent)
+    assert "was not switched off, and everything was put back: manifest.json" in done.stdout, done.stderr
+    assert snapshot(agent) == before
+    assert switch("status").returncode == 0

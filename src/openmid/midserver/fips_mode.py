@@ -183,14 +183,18 @@ def _put_in_place(config: Config, scratch: Path, backup: Backup) -> tuple[list[P
 
 
 def _put_back(agent: Path, backup: Backup) -> None:
+    _restore(backup, "on")
+    shutil.rmtree(agent / STAGED, ignore_errors=True)
+
+
+def _restore(backup: Backup, word: str) -> None:
     try:
         backup.restore_all()
     except OSError as error:
         raise SwitchError(
-            f"FIPS Enforced Mode was not switched on, and {error.filename} could not be put back: {error.strerror}",
+            f"FIPS Enforced Mode was not switched {word}, and {error.filename} could not be put back: {error.strerror}",
             f"copy the files in {backup.folder} back by hand; its {MANIFEST} says where each belongs",
         ) from error
-    shutil.rmtree(agent / STAGED, ignore_errors=True)
 
 
 def switch_off(folder: Path) -> Outcome:
@@ -210,7 +214,7 @@ def switch_off(folder: Path) -> Outcome:
         try:
             return _off(config, backup)
         except OSError as error:
-            backup.restore_all()
+            _restore(backup, "off")
             sentence = f"{error.filename} cannot be written: {error.strerror}"
             raise SwitchError(
                 f"FIPS Enforced Mode was not switched off, and everything was put back: {sentence}"
@@ -240,9 +244,9 @@ def _off(config: Config, backup: Backup) -> Outcome:
             removed.append(agent / TRUSTSTORE)
         else:
             kept.append(f"{agent / TRUSTSTORE}: it was changed since")
-    removed += sorted(path for path in (agent / STAGED).rglob("*") if path.is_file())
-    shutil.rmtree(agent / STAGED, ignore_errors=True)
     backup.note_changes()
+    removed += sorted(path for path in (agent / STAGED).rglob("*") if path.is_file())
+    shutil.rmtree(agent / STAGED, ignore_errors=True)  # last: until here everything can be put back
     return Outcome(OFF, False, tuple(modified), (), tuple(removed), tuple(backup.copies()), tuple(kept), Status(OFF))
 
 
