@@ -11,6 +11,7 @@ import sqlite3
 
 import msgspec
 
+from openmid.diagnosis import diagnose_answer
 from openmid.instance.actions.planner import Plan, plan
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
@@ -149,6 +150,9 @@ def _failure(result: ProbeResult, step: sqlite3.Row) -> Failure | None:
     if result.status_code < 400:
         return None
     host = msgspec.json.decode(step["plan"], type=Plan).target_host
+    cause = diagnose_answer(result.status_code, result.body, host, result.tls.client_subject)
+    if cause:
+        return Failure(cause.code, cause.message, cause.remedy)
     try:
         phrase = f" {http.HTTPStatus(result.status_code).phrase}"
     except ValueError:

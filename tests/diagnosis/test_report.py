@@ -1,0 +1,147 @@
+"""Evidence in, one cause out."""
+
+from __future__ import annotations
+
+import errno
+import string
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openmid.diagnosis import Evidence, diagnose
+from openmid.diagnosis.causes import CAUSES
+from openmid.diagnosis.handshake import ALERTS, leaf
+
+TLS = Evidence("tls", "partner.example", 443)
+ASKED = replace(TLS, certificate_requested=True, client_subject="CN=c")
+
+CASES = {
+    "request_invalid": Evidence("request", detail="no"),
+    "fips_required": Evidence("request", fips_required=True),
+    "protocol_not_registered": Evidence("registry", protocol="mauth"),
+    "keystore_missing": Evidence("registry", profile_code="keystore_missing", profile_message="m", profile_remedy="r"),
+    "name_not_resolved": Evidence("resolve"),
+    "egress_denied": Evidence("egress", denied="127.0.0.1"),
+    "connection_refused": Evidence("connect", errno=errno.ECONNREFUSED),
+    "network_unreachable": Evidence("connect", errno=errno.EHOSTUNREACH),
+    "connection_timeout": Evidence("connect", timed_out=True),
+    "connection_lost": Evidence("answer", errno=errno.ECONNRESET),
+    "tls_timeout": replace(TLS, timed_out=True),
+    "not_tls": replace(TLS, ssl_reason="WRONG_VERSION_NUMBER"),
+    "tls_version": replace(TLS, ssl_reason="TLSV1_ALERT_PROTOCOL_VERSION"),
+    "tls_no_common_suite": replace(TLS, ssl_reason="SSLV3_ALERT_HANDSHAKE_FAILURE"),
+    "server_untrusted": replace(TLS, verify_code=20),
+    "server_self_signed": replace(TLS, verify_code=18),
+    "server_hostname_mismatch": replace(TLS, verify_code=62),
+    "server_certificate_expired": replace(TLS, verify_code=10),
+    "server_certificate_not_yet_valid": replace(TLS, verify_code=9),
+    "server_certificate_refused": replace(TLS, verify_code=7),
+    "client_certificate_required": replace(ASKED, client_subject="", ssl_reason="SSLV3_ALERT_HANDSHAKE_FAILURE"),
+    "client_certificate_unknown_ca": replace(ASKED, ssl_reason="TLSV1_ALERT_UNKNOWN_CA"),
+    "client_certificate_expired": replace(ASKED, ssl_reason="SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+    "client_certificate_refused": replace(ASKED, ssl_reason="SSLV3_ALERT_CERTIFICATE_REVOKED"),
+    "client_certificate_perhaps_refused": replace(ASKED, errno=errno.ECONNRESET),
+    "tls_failed": replace(TLS, ssl_reason="TLSV1_ALERT_INTERNAL_ERROR"),
+    "answer_timeout": Evidence("answer", timed_out=True),
+    "response_too_large": Evidence("answer", limit=5 << 20),
+    "answer_invalid": Evidence("answer", bytes_received=True),
+    "call_failed": Evidence("answer", detail="?"),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_evidence_of_each_cause(code: str) -> None:
+    cause = diagnose(CASES[code])
+    assert cause.code == code
+    assert cause.message
+    assert cause.remedy
+
+
+def test_every_cause_has_its_evidence() -> None:
+    assert set(CAUSES) - set(CASES) == {"profile_not_loaded"}  # it shows the profile's own code
+
+
+def test_sentences_are_sentences() -> None:
+    for template in CAUSES.values():
+        assert not template.message.endswith(".")
+        assert "\n" not in template.message + template.remedy
+
+
+def test_every_field_of_a_template_is_filled() -> None:
+    marks = Evidence("connect", **{name: "x" for name in ("host", "mid", "protocol", "profile_message")})
+    for evidence in CASES.values():
+        cause = diagnose(replace(evidence, host=marks.host, mid=marks.mid))
+        assert "{" not in cause.message + cause.remedy
+
+
+def test_what_a_partner_says_is_never_a_template() -> None:
+    cause = diagnose(replace(TLS, verify_code=7, detail="{mid} {0} %s", server_subject="{host}"))
+    assert "{mid} {0} %s" in cause.message
+    assert "({host})" in cause.message
+
+
+@pytest.mark.parametrize("alert", ["HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN"])
+def test_without_a_certificate_at_hand_every_vague_alert_is_a_demand_for_one(alert: str) -> None:
+    evidence = replace(ASKED, client_subject="", ssl_reason=f"SSLV3_ALERT_{alert}")
+    assert diagnose(evidence).code == "client_certificate_required"
+
+
+def test_an_expired_client_certificate_explains_whatever_came_of_it() -> None:
+    for found in ({"errno": errno.ECONNRESET}, {"ssl_reason": "SSLV3_ALERT_BAD_CERTIFICATE"}):
+        assert diagnose(replace(ASKED, client_expired=True, **found)).code == "client_certificate_expired"  # type: ignore[arg-type]
+
+
+def test_trust_names_where_it_should_come_from() -> None:
+    truststore = replace(TLS, verify_code=20, trust="truststore", truststore="/agent/truststore.pem")
+    assert "/agent/truststore.pem" in diagnose(truststore).remedy
+    assert "this system" in diagnose(replace(TLS, verify_code=20, trust="system")).message
+    assert "(CN=CA)" in diagnose(replace(TLS, verify_code=20, server_issuer="CN=CA")).remedy
+
+
+@given(
+    phase=st.sampled_from(["request", "registry", "resolve", "egress", "connect", "tls", "answer"]),
+    number=st.integers(0, 200),
+    reason=st.sampled_from(["", "X", "TLSV1_ALERT_X", *(f"ALERT_{name}" for name in ALERTS.values())]),
+    verify=st.integers(0, 100),
+    flags=st.tuples(*[st.booleans()] * 4),
+    text=st.text(string.printable, max_size=20),
+)
+def test_any_evidence_has_a_cause(
+    phase: str, number: int, reason: str, verify: int, flags: tuple[bool, ...], text: str
+) -> None:
+    timed_out, requested, received, expired = flags
+    evidence = Evidence(
+        phase,
+        text,
+        number,
+        timed_out=timed_out,
+        errno=number,
+        ssl_reason=reason,
+        verify_code=verify,
+        certificate_requested=requested,
+        bytes_received=received,
+        client_expired=expired,
+        detail=text,
+        client_subject=text,
+    )
+    cause = diagnose(evidence)
+    assert cause.code in CAUSES
+
+
+@pytest.mark.parametrize(
+    ("message", "tls13", "found"),
+    [
+        (bytes.fromhex("0b000009 000006 000003 616263".replace(" ", "")), False, b"abc"),
+        (bytes.fromhex("0b00000c 00 000008 000003 616263 0000".replace(" ", "")), True, b"abc"),
+        (bytes.fromhex("0b000003 000000".replace(" ", "")), False, b""),
+        (bytes.fromhex("0b000009 000006 0000ff 616263".replace(" ", "")), False, b""),
+        (b"", True, b""),
+        (b"\x0b", False, b""),
+    ],
+    ids=["TLS 1.2", "TLS 1.3", "empty list", "cut short", "nothing", "header only"],
+)
+def test_the_leaf_of_a_certificate_message(message: bytes, tls13: bool, found: bytes) -> None:
+    """Composed by hand from RFC 5246, 7.4.2 and RFC 8446, 4.4.2."""
+    assert leaf(message, tls13=tls13) == found
