@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import stat
 import subprocess
@@ -93,10 +95,10 @@ def test_init_tells_the_password_once_and_again_changes_nothing(made: tuple[Path
 def test_secrets_are_for_their_owner(made: tuple[Path, dict[str, str]]) -> None:
     folder, told = made
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for path in (*(folder / "secrets").iterdir(), *folder.glob("tls/*.key")):
+    keys = [folder / "tls" / "ca.key", folder / "tls" / "server.pem"]
+    for path in (*(folder / "secrets").iterdir(), *keys):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert b"ENCRYPTED PRIVATE KEY" in (folder / "tls" / "server.key").read_bytes()
-    assert b"ENCRYPTED PRIVATE KEY" in (folder / "tls" / "ca.key").read_bytes()
+    assert all(b"BEGIN ENCRYPTED PRIVATE KEY" in path.read_bytes() for path in keys)
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert told["password"].encode() not in everything
 
@@ -125,6 +127,25 @@ def test_one_sentence_for_each_mistake(made: tuple[Path, dict[str, str]], tmp_pa
         assert done.stderr.startswith("openmid: ")
         assert sentence in done.stderr
     openmid("mid", "validate", "x", "--dir", folder, expect=2)
+
+
+def test_a_folder_that_is_damaged_or_of_another_version(made: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    shutil.copytree(made[0], folder)
+    with sqlite3.connect(folder / "openmid.sqlite3") as database:
+        database.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('mid', '9999_later', '2030-01-01')"
+        )
+    assert "newer openmid" in openmid("run", str(folder), expect=1).stderr
+    with sqlite3.connect(folder / "openmid.sqlite3") as database:
+        database.execute("DELETE FROM django_migrations WHERE app IN ('mid', 'connections', 'actions')")
+    assert "older openmid" in openmid("run", str(folder), expect=1).stderr
+    (folder / "openmid.sqlite3").write_bytes(b"nonsense" * 1000)
+    assert "database cannot be used" in openmid("run", str(folder), expect=1).stderr
+    (folder / "secrets" / "django.key").unlink()
+    assert "django.key cannot be read" in openmid("run", str(folder), expect=1).stderr
+    openmid("init", str(tmp_path / "x"), "--public-name", "https://x.example", expect=2)
+    assert not (tmp_path / "x").exists()
 
 
 def test_people_and_mid_servers(made: tuple[Path, dict[str, str]], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         from django.core.exceptions import ValidationError
+        from django.db import DatabaseError
 
         from openmid.fips.errors import FipsError
         from openmid.instance.errors import InstanceError
@@ -28,6 +29,8 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
             command(*arguments, **options)
         except ValidationError as error:
             _fail(" ".join(error.messages))
+        except DatabaseError as error:
+            _fail(f"the instance's database cannot be used: {error}", "run openmid instance init, or restore a backup")
         except (InstanceError, FipsError) as error:
             _fail(str(error), getattr(error, "hint", ""))
 
@@ -53,6 +56,20 @@ def _folder(command: F) -> F:
     )(command)
 
 
+def _host_names(_: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each a host's name or address, without scheme and port."""
+    from django.core.exceptions import ValidationError
+
+    from openmid.instance.connections.validation import host
+
+    for name in names:
+        try:
+            host(name)
+        except ValidationError as error:
+            raise click.BadParameter(" ".join(error.messages), param=option) from None
+    return names
+
+
 @click.group()
 def instance() -> None:
     """Set up and run an instance, the control plane."""
@@ -62,7 +79,13 @@ def instance() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--host", help="The address to listen on [127.0.0.1].")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on [8443].")
-@click.option("--public-name", "public_names", multiple=True, help="A name by which browsers and MID Servers call it.")
+@click.option(
+    "--public-name",
+    "public_names",
+    multiple=True,
+    callback=_host_names,
+    help="A name by which browsers and MID Servers call it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_sentences
 def init(folder: Path, host: str | None, port: int | None, public_names: tuple[str, ...], as_json: bool) -> None:
@@ -89,9 +112,10 @@ def init(folder: Path, host: str | None, port: int | None, public_names: tuple[s
 @_sentences
 def run(folder: Path) -> None:
     """Run the instance until it is told to stop (SIGINT, SIGTERM)."""
-    from openmid.instance.setup import use
+    from openmid.instance.setup import check_migrations, use
 
     found = use(folder)
+    check_migrations(found)
     from openmid.instance.serve import serve
 
     serve(found)

@@ -65,6 +65,10 @@ class Folder:
         return self.tls / "ca.pem"
 
     @property
+    def server(self) -> Path:
+        return self.tls / "server.pem"
+
+    @property
     def secrets(self) -> Path:
         return self.path / "secrets"
 

@@ -42,8 +42,7 @@ def serve(folder: Folder) -> None:
     found = bind(listen)
     config = uvicorn.Config(
         application(),
-        ssl_certfile=str(folder.tls / "server.pem"),
-        ssl_keyfile=str(folder.tls / "server.key"),
+        ssl_certfile=str(folder.server),
         ssl_keyfile_password=folder.secret("tls.password"),
         log_config=None,
         access_log=False,

@@ -23,6 +23,23 @@ def use(path: Path) -> Folder:
     return folder
 
 
+def check_migrations(folder: Folder) -> None:
+    """Raises FolderError when the database is not of this version of openmid."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    unknown = set(executor.loader.applied_migrations) - set(executor.loader.disk_migrations)
+    if unknown:
+        raise FolderError(f"{folder.database} was written by a newer openmid", "run that version, or restore a backup")
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise FolderError(
+            f"{folder.database} was written by an older openmid",
+            f"bring it up to date: openmid instance init {folder.path}",
+        )
+    connection.close()
+
+
 def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
     """Make or bring up to date an instance's folder. Returns the administrator's password if one was made now.
 
@@ -37,9 +54,9 @@ def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.path.chmod(0o700)
+        folder.write_listen(listen)  # first: an init that was killed can be run again
         for secret in ("field.key", "django.key"):
             folder.secret(secret, create=not folder.database.exists())
-        folder.write_listen(listen)
         tls.ensure(folder, listen.names)
     except OSError as error:
         raise FolderError(f"{path} cannot be written: {error.strerror}", "choose a folder of your own") from None

@@ -34,10 +34,9 @@ def ensure(folder: Folder, names: list[str]) -> None:
 def _is_current(folder: Folder, names: list[str]) -> bool:
     from cryptography import x509
 
-    path = folder.tls / "server.pem"
-    if not path.exists():
+    if not folder.server.exists():
         return False
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    certificate = x509.load_pem_x509_certificate(folder.server.read_bytes())
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     lives = certificate.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE
     return lives and list(extension.value) == _alternatives(names)
@@ -52,7 +51,7 @@ def _make_ca(folder: Folder, password: bytes) -> None:
     builder = _builder("openmid instance CA", key, CA_LIFE).issuer_name(_name("openmid instance CA"))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
-    _write(folder, "ca", password, key, certificate)
+    _write(folder, password, key, certificate)
 
 
 def _make_server(folder: Folder, password: bytes, names: list[str]) -> None:
@@ -75,7 +74,7 @@ def _make_server(folder: Folder, password: bytes, names: list[str]) -> None:
     ):
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(ca_key, hashes.SHA256())  # type: ignore[arg-type]  # ours: an RSA key
-    _write(folder, "server", password, key, certificate)
+    _write(folder, password, key, certificate)
 
 
 def _key() -> RSAPrivateKey:
@@ -138,9 +137,14 @@ def _usage(**granted: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: granted.get(name, False) for name in every})
 
 
-def _write(folder: Folder, name: str, password: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> None:
+def _write(folder: Folder, password: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> None:
+    """The CA in two files, the certificate last; the server's in one, so that they always belong together."""
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
     sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
-    write(folder.tls / f"{name}.key", sealed, 0o600)
-    write(folder.tls / f"{name}.pem", certificate.public_bytes(Encoding.PEM), 0o644)
+    public = certificate.public_bytes(Encoding.PEM)
+    if certificate.issuer == certificate.subject:
+        write(folder.tls / "ca.key", sealed, 0o600)
+        write(folder.ca, public, 0o644)
+    else:
+        write(folder.server, sealed + public, 0o600)

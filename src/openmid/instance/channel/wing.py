@@ -57,7 +57,7 @@ def _refusal(error: Exception) -> tuple[int, Refusal]:
         return error.status_code, Refusal("not_here", error.detail)
     if isinstance(error, InstanceError):
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-        return status, Refusal(type(error).__name__.removesuffix("Error"), str(error), error.hint)
+        return status, Refusal("instance_error", str(error), error.hint)
     return 500, Refusal("internal_error", "the instance failed unexpectedly; its log says where", "look into its log")
 
 
