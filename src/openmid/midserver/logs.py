@@ -34,7 +34,8 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper("iso", utc=True),
-        redact.processor,
+        structlog.processors.format_exc_info,
+        redact.processor,  # last: whatever became text is cleaned
     ]
     formatter = structlog.stdlib.ProcessorFormatter(processor=_line, foreign_pre_chain=shared)
     for handler in handlers:

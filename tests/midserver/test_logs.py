@@ -1,0 +1,63 @@
+"""agent0.log: readable lines without secrets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from openmid.midserver import logs, redact
+from openmid.midserver.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    for handler in set(logging.root.handlers) - set(handlers):
+        handler.close()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def written(agent: Path) -> str:
+    return (agent / "logs" / "agent0.log").read_text()
+
+
+def test_a_line_says_when_how_bad_what_and_with_what(tmp_path: Path) -> None:
+    logs.configure(tmp_path, "info", console=False)
+    structlog.get_logger().info("the sentence", job="j1", empty="")
+    structlog.get_logger().debug("not this")
+    line = written(tmp_path).rstrip("\n")
+    when, level, rest = line.split(maxsplit=2)
+    assert when.endswith("Z")
+    assert (level, rest) == ("info", "the sentence  job=j1")
+
+
+def test_no_secret_is_written(tmp_path: Path) -> None:
+    logs.configure(tmp_path, "debug", console=False)
+    redact.learn("pa55word-of-the-store")
+    log = structlog.get_logger()
+    log.warning(
+        "tried pa55word-of-the-store", password="short", header="Bearer abc.def", path="/pa55word-of-the-store/x"
+    )
+    logging.getLogger("aiohttp").error("broke on %s", "pa55word-of-the-store")
+    for logger in (log, logging.getLogger("asyncio")):
+        try:
+            int("pa55word-of-the-store")
+        except ValueError:
+            logger.exception("failed")
+    text = written(tmp_path)
+    assert "pa55word" not in text
+    assert "abc.def" not in text
+    assert "password=********" in text
+    assert text.count("ValueError: invalid literal for int() with base 10: '********'") == 2
+
+
+def test_an_unknown_level_has_its_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mid\.log\.level"):
+        logs.configure(tmp_path, "loud", console=False)
