@@ -6,6 +6,7 @@ import contextlib
 import json
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,17 +65,24 @@ def find_provider(walk: Walk) -> None:
 
 
 def build_provider(walk: Walk) -> None:
-    """The provider from the distribution's source package, with the script's own progress passed on."""
-    script = Path(__file__).parents[3] / "scripts" / "build-fips-provider"
+    """The provider from the distribution's source package, with the builder's own progress passed on.
+
+    Raises:
+        DemoError: it cannot be built here; the builder's last sentence says why, and names the package to install.
+    """
     walk.stage.say("none on this machine: building it from the distribution's source package, once")
     walk.stage.command("scripts/build-fips-provider")
-    with subprocess.Popen([str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "openmid.fips.build"]
+    said = ""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        rows = [row.rstrip() for row in process.stderr if not walk.stage.say(row.rstrip())]
+        for row in process.stderr:
+            said = row.rstrip()
+            walk.stage.say(said)
     if process.returncode:
         raise DemoError(
-            "no FIPS provider was found, and none could be built: " + (rows[-1] if rows else "no reason was given"),
-            "install the provider's package named above, or ask for a walk without FIPS: make demo DEMO=--without-fips",
+            f"no FIPS provider was found, and none could be built: {said}",
+            "a walk that claims nothing about FIPS is there for the asking: make demo DEMO=--without-fips",
         )
 
 
