@@ -38,7 +38,7 @@ def error(api: Api, name: str = "call") -> dict[str, str]:
 
 def test_a_partners_error_status_is_an_error_with_its_output(api: Api, mid: Mid) -> None:
     records(api)
-    found = run(api, mid, status_code=400, body="No required SSL certificate was sent")
+    found = run(api, mid, status_code=400, body="what is this")
     (step,) = found["steps"]
     assert (found["state"], step["output"]["status_code"]) == ("Error", 400)
     assert step["error"]["code"] == "http_status"
