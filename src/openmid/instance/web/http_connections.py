@@ -56,6 +56,13 @@ class HttpConnectionPageForm(HttpConnectionForm):
         if "connection_url" in self.fields:
             self.fields["connection_url"].widget.attrs["x-bind:readonly"] = "url_builder"
 
+    def _post_clean(self) -> None:
+        """A field whose own check failed says that one sentence: what the model misses then is only its consequence."""
+        before = {name: len(errors) for name, errors in self.errors.items()}
+        super()._post_clean()  # type: ignore[misc]  # the stub leaves it out
+        for name, count in before.items():
+            del self.errors[name][count:]
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not cleaned.get("mutual_auth"):

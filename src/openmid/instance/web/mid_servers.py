@@ -146,9 +146,7 @@ class MidServerAdmin(Admin):
         if request.method == "POST" and form.is_valid():
             token, clear = EnrolmentToken.issue(form.cleaned_data["name"])
             context |= {"token": token, "clear": clear, "install": _install_command(token)}
-        answer = TemplateResponse(request, "openmid/enrolment_token.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return TemplateResponse(request, "openmid/enrolment_token.html", context)
 
     @admin.display(description="Status")
     def status_label(self, mid: MidServer) -> SafeString:

@@ -103,6 +103,4 @@ class ApiTokenAdmin(Admin):
             "clear": clear,
             "model_admin": self,
         }
-        answer = TemplateResponse(request, "openmid/api_token.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return TemplateResponse(request, "openmid/api_token.html", context)

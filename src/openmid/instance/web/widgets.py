@@ -53,7 +53,7 @@ class PairsWidget(Widget):
         return [[left.strip(), right] for left, right in zip(names, values, strict=False) if left.strip() or right]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
-        return f"{name}-name" not in data
+        return False  # no rows are an empty list
 
     def id_for_label(self, id_: str | None) -> str:
         return f"{id_}_0"

@@ -1,0 +1,155 @@
+"""What only a browser can show: fields that appear, pages that follow, foreign bytes that stay text, widths."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from openmid.wire.probes import Failure, ProbeResult, RestProbe
+from tests.browser import article
+from tests.browser.conftest import Standing, seen_by_the_partner
+from tests.browser.fake_mid import FakeMid
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+EVIL = "</pre><script>window.evil=1</script><img src=x onerror='window.evil=1'><div x-data x-init='window.evil=1'>"
+CONVERT = "agent/jre/bin/keytool -importkeystore -v -srckeystore /etc/c.p12"
+
+
+@pytest.fixture
+def caller(page: Page, instance: Standing, mid: FakeMid) -> str:
+    """An action on an https connection through a MID Server of its own: its name."""
+    instance.openmid("mid", "validate", mid.name, "--fingerprint", mid.fingerprint)
+    name = re.sub(r"\W", "_", mid.name)
+    article.create_alias(page, name)
+    page.locator("#tabs-items").get_by_role("link", name="Connections").click()
+    page.get_by_role("link", name="New", exact=True).click()
+    article.field(page, "Name").fill(name)
+    article.field(page, "MID selection").select_option("Specific MID Server")
+    article.field(page, "MID Server").select_option(mid.name)
+    article.save_connection(page, "partner.example")
+    article.build_action(page, name)
+    article.add_rest_step(page, name, "/x")
+    return name
+
+
+def test_fields_appear_as_they_apply(page: Page, instance: Standing) -> None:
+    page.goto(f"{instance.url}/connections/httpconnection/add/")
+    profile = page.get_by_label("MID protocol profile")
+    url = article.field(page, "Connection URL")
+    expect(profile).to_be_hidden()
+    article.field(page, "Mutual authentication").check()
+    expect(profile).to_be_visible()
+    expect(page.get_by_label("MID Server", exact=True)).to_be_hidden()
+    article.field(page, "MID selection").select_option("Specific MID Server")
+    expect(page.get_by_label("MID Server", exact=True)).to_be_visible()
+    expect(url).not_to_be_editable()
+    article.field(page, "URL builder").uncheck()
+    expect(page.get_by_label("Host", exact=True)).to_be_hidden()
+    expect(url).to_be_editable()
+
+
+def test_execution_details_follow_while_it_runs(page: Page, mid: FakeMid, caller: str) -> None:
+    go = threading.Event()
+
+    def answer(probe: RestProbe) -> ProbeResult:
+        go.wait(30)
+        return seen_by_the_partner(probe)
+
+    mid.answer = answer
+    page.locator("#header-inner").get_by_role("link", name="Test", exact=True).click()
+    page.locator("#dialog").get_by_role("button", name="Run Test").click()
+    expect(page.locator("#execution[data-live]")).to_contain_text("In Progress")
+    page.locator("#configuration-0 > summary").click()
+    go.set()
+    expect(page.locator("[data-status-code]")).to_have_text("200")
+    expect(page.locator("#execution[data-live]")).to_have_count(0)
+    expect(page.locator("#configuration-0")).to_have_attribute("open", "")
+
+
+def test_a_foreign_answer_never_scripts_the_page(page: Page, mid: FakeMid, caller: str) -> None:
+    mid.answer = lambda probe: msgspec.structs.replace(
+        seen_by_the_partner(probe), status_code=500, body=EVIL, headers=[("X-Evil", EVIL), (EVIL, "x")]
+    )
+    assert article.run_test(page) == "Error"
+    assert article.status_code(page) == 500
+    for _ in range(2):
+        expect(page.locator("pre", has_text="window.evil=1").first).to_contain_text("</pre><script>")
+        page.locator("#headers-0 > summary").click()
+        expect(page.locator("#headers-0")).to_contain_text(EVIL)
+        assert page.evaluate("window.evil") is None
+        page.reload()
+
+
+def test_an_error_says_what_to_do_with_a_command_to_copy(page: Page, mid: FakeMid, caller: str) -> None:
+    failure = Failure("keystore_not_bcfks", "the keystore /etc/c.p12 is PKCS12", f"convert it: {CONVERT}")
+    mid.answer = lambda probe: ProbeResult(started=1, failure=failure)
+    assert article.run_test(page) == "Error"
+    output = page.get_by_role("region", name="Step Output Data")
+    expect(output).to_contain_text("The keystore /etc/c.p12 is PKCS12")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    output.get_by_role("button", name="Copy").click()
+    expect(output.get_by_role("button", name="Copy")).to_contain_text("check")
+    assert page.evaluate("navigator.clipboard.readText()") == CONVERT
+
+
+def test_rows_are_added_and_removed(page: Page, caller: str) -> None:
+    headers = page.locator("[data-pairs]").last
+    for name in ("Accept", "Accept"):
+        headers.get_by_role("button", name="Add row").click()
+        headers.get_by_label("Name").last.fill(name)
+        headers.get_by_label("Value").last.fill("a/b")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
+    headers = page.locator("[data-pairs]").last
+    expect(headers.locator("[data-pair]")).to_have_count(3)
+    headers.get_by_role("button", name="Remove this row").first.click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("[data-pairs]").last.locator("[data-pair]")).to_have_count(2)
+
+
+def test_the_role_mid_server_signs_in_and_sees_mid_servers(chromium: Browser, instance: Standing) -> None:
+    password = instance.openmid("user", "create", "charlie", "--role", "mid_server")
+    context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    article.sign_in(page, instance.url, "charlie", password)
+    expect(page.locator("#nav-sidebar-apps").get_by_role("link")).to_have_count(1)
+    article.navigate(page, "MID Server", "Servers")
+    expect(page.get_by_role("link", name="New enrolment token")).to_be_visible()
+    context.close()
+
+
+PAGES = (
+    "/",
+    "/connections/connectionalias/",
+    "/connections/connectionalias/add/",
+    "/connections/httpconnection/add/",
+    "/connections/midprotocolprofile/add/",
+    "/mid/midserver/",
+    "/mid/midserver/enrolment-token/",
+    "/actions/action/",
+    "/actions/action/add/",
+    "/actions/execution/",
+    "/auth/user/add/",
+    "/access/apitoken/",
+)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_overflows(page: Page, instance: Standing, mid: FakeMid, caller: str, width: int) -> None:
+    editor = page.url
+    long = "CN=" + "a" * 300
+    mid.answer = lambda probe: msgspec.structs.replace(
+        seen_by_the_partner(probe), body="b" * 2_000, headers=[("h" * 200, "v" * 500)]
+    )
+    mid.host_name = long[:200]
+    article.run_test(page)
+    details = page.url
+    page.set_viewport_size({"width": width, "height": 800})
+    for url in (*(f"{instance.url}{path}" for path in PAGES), editor, details):
+        page.goto(url)
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, url

@@ -1,0 +1,114 @@
+"""Who sees what, and that nothing is changed without a CSRF token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from openmid.instance.folder import Folder
+from openmid.instance.mid.models import EnrolmentToken, MidServer
+from tests.instance.web.conftest import SECURE, a_mid, client_of
+
+OPEN = {"login", "logout", "jsi18n"}
+LISTS = [
+    "connections_connectionalias_changelist",
+    "connections_httpconnection_changelist",
+    "connections_midprotocolprofile_changelist",
+    "actions_action_changelist",
+    "actions_execution_changelist",
+    "auth_user_changelist",
+    "access_apitoken_changelist",
+]
+ADDS = [
+    "connections_connectionalias_add",
+    "connections_httpconnection_add",
+    "connections_midprotocolprofile_add",
+    "actions_action_add",
+    "auth_user_add",
+    "access_apitoken_add",
+]
+
+
+def every_page() -> list[str]:
+    """The path of every named page of the site, with made-up arguments."""
+    from openmid.instance.web.urls import site
+
+    paths = []
+    for pattern in site.get_urls():
+        for each in _leaves(pattern):
+            arguments = {name: 1 if name in ("step", "content_type_id") else "x" for name in each.pattern.converters}
+            if each.name and each.name not in OPEN and "app_label" not in each.pattern.regex.groupindex:
+                paths.append(reverse(f"admin:{each.name}", kwargs=arguments))
+    return paths
+
+
+def _leaves(pattern: Any) -> list[URLPattern]:
+    if isinstance(pattern, URLResolver):
+        return [leaf for each in pattern.url_patterns for leaf in _leaves(each)]
+    return [pattern]
+
+
+def test_every_page_asks_a_stranger_to_sign_in(instance: Folder) -> None:
+    stranger = Client(**SECURE)
+    paths = every_page()
+    assert len(paths) > 40
+    for path in paths:
+        for answer in (stranger.get(path), stranger.post(path)):
+            assert answer.status_code == 302, path
+            assert answer.headers["Location"].startswith("/login/"), path
+
+
+@pytest.mark.parametrize("name", LISTS + ADDS)
+def test_an_administrator_sees_every_page(admin: Client, name: str) -> None:
+    assert admin.get(reverse(f"admin:{name}")).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS + ADDS)
+def test_the_role_mid_server_sees_none_of_them(instance: Folder, name: str) -> None:
+    assert client_of("charlie").get(reverse(f"admin:{name}")).status_code == 403
+
+
+def test_the_role_mid_server_sees_mid_servers_and_makes_tokens(instance: Folder) -> None:
+    mid = a_mid()
+    charlie = client_of("charlie")
+    listed = charlie.get(reverse("admin:mid_midserver_changelist")).content.decode()
+    assert mid.name in listed
+    assert "Workflow Studio" not in listed
+    assert "MID Protocol Profiles" not in listed
+    shown = charlie.get(reverse("admin:mid_midserver_change", args=[mid.pk])).content.decode()
+    assert "Invalidate" not in shown
+    answer = charlie.post(reverse("admin:mid_midserver_enrolment_token"), {"name": "mid2"})
+    assert EnrolmentToken.objects.get().sys_created_by == "charlie"
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("button", ["validate", "invalidate", "rekey"])
+def test_the_role_mid_server_cannot_give_or_take_trust(instance: Folder, button: str) -> None:
+    mid = a_mid(validated="false" if button == "validate" else "true")
+    data = {"_form_submitted": "True", "fingerprint": mid.fingerprint}
+    answer = client_of("charlie").post(reverse(f"admin:mid_midserver_{button}", args=[mid.pk]), data)
+    assert answer.status_code == 403
+    assert MidServer.objects.get().validated == mid.validated
+
+
+def test_the_home_page_shows_each_role_its_own(instance: Folder) -> None:
+    a_mid("mid-of-all")
+    mine = client_of("charlie").get("/").content.decode()
+    assert "mid-of-all" in mine
+    assert "Recent executions" not in mine
+    assert "Client certificates" not in mine
+    assert "Recent executions" in client_of("alice").get("/").content.decode()
+
+
+@pytest.mark.parametrize("name", [*ADDS, "mid_midserver_enrolment_token"])
+def test_no_form_is_taken_without_a_csrf_token(instance: Folder, name: str) -> None:
+    assert client_of("alice", csrf=True).post(reverse(f"admin:{name}"), {"name": "x"}).status_code == 403
+
+
+def test_a_get_never_validates(admin: Client) -> None:
+    mid = a_mid()
+    admin.get(reverse("admin:mid_midserver_validate", args=[mid.pk]), {"_form_submitted": "True"})
+    assert MidServer.objects.get().validated == "false"

@@ -1,0 +1,120 @@
+"""EXECUTION DETAILS without a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.instance.partners import Api, Mid
+from tests.instance.test_walk import PROOF, TLS, records
+from tests.instance.web.conftest import client_of
+
+EVIL = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} x-data='alert(3)'"
+
+
+@pytest.fixture
+def alice(api: Api, mid: Mid) -> Iterator[Client]:
+    """alice, with an action `call` on a profile, and a MID Server that proves FIPS Enforced Mode."""
+    records(api, require_fips="true")
+    mid.heartbeat(fips_enforced=True, proof=PROOF)
+    return client_of("alice")
+
+
+def started(api: Api) -> str:
+    return str(api.execute("call").headers["location"].rsplit("/", 1)[1])
+
+
+def shown(alice: Client, sys_id: str) -> str:
+    answer = alice.get(f"/actions/execution/{sys_id}/change/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_it_is_live_until_it_has_ended(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    live = f"/actions/execution/{sys_id}/live/"
+    assert f'data-live="{live}"' in shown(alice, sys_id)
+    waiting = alice.get(live).json()
+    assert (waiting["ended"], "Status Code" in waiting["html"]) == (False, False)
+    mid.deliver(mid.job(), body='{"b":[1,{"ä":null}]}', tls=TLS, fips_enforced=True)
+    done = alice.get(live).json()
+    assert (done["state"], done["ended"]) == ("Completed", True)
+    html = shown(alice, sys_id)
+    assert "data-live=" not in html
+    assert done["html"] in html
+    assert "<h1" in html
+    assert ">EXECUTION DETAILS</h1>" in html
+
+
+def test_what_it_shows(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    mid.deliver(mid.job(), body='{"b":[1,{"ä":null}]}', headers=[("Set-Cookie", "geheim")], tls=TLS, fips_enforced=True)
+    html = shown(alice, sys_id)
+    for text in ("ACTION", "Step Output Data", "Status Code", "Integration Metadata", "Configuration"):
+        assert text in html
+    for text in ("data-status-code>200<", "TLS_AES_256_GCM_SHA384", "CN=client", "mauth://partner.example/v1/things"):
+        assert text in html
+    assert "&quot;ä&quot;: null" in html
+    assert "OpenSSL FIPS Provider 3.0.20" in html
+    assert "geheim" not in html
+
+
+def test_foreign_bytes_are_text(api: Api, mid: Mid, alice: Client) -> None:
+    for body in (EVIL, json.dumps({"x": EVIL}), f"<html>{EVIL}</html>"):
+        sys_id = started(api)
+        mid.deliver(mid.job(), status_code=500, body=body, headers=[(EVIL, EVIL)])
+        for html in (shown(alice, sys_id), alice.get(f"/actions/execution/{sys_id}/live/").json()["html"]):
+            assert "<script>alert" not in html
+            assert "<img src=x" not in html
+            assert "{{ 7*7 }}" in html
+
+
+def test_a_body_is_downloaded_as_bytes_that_no_browser_renders(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    raw = b"\x00<script>\xff"
+    mid.deliver(mid.job(), body=base64.b64encode(raw).decode(), body_is_base64=True)
+    answer = alice.get(f"/actions/execution/{sys_id}/body/0/")
+    assert answer.content == raw
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "binary, 10 bytes" in shown(alice, sys_id)
+    assert alice.get(f"/actions/execution/{sys_id}/body/1/").status_code == 404
+
+
+def test_a_long_body_is_cut_on_the_page_only(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    mid.deliver(mid.job(), body="a" * 300_000)
+    html = shown(alice, sys_id)
+    assert "the first 200,000 characters are shown" in html
+    assert len(html) < 260_000
+    assert len(alice.get(f"/actions/execution/{sys_id}/body/0/").content) == 300_000
+
+
+def test_an_unknown_execution_is_not_found(alice: Client) -> None:
+    for page in ("change", "live"):
+        assert alice.get(f"/actions/execution/{'0' * 32}/{page}/").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/actions/execution/", "/actions/action/", "/connections/midprotocolprofile/"])
+def test_lists_ask_once_and_not_once_a_row(api: Api, mid: Mid, alice: Client, path: str) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert alice.get(path).status_code == 200
+        return len(captured)
+
+    started(api)
+    few = queries()
+    for number in range(5):
+        api.action(f"call{number}", {"type": "REST", "connection_alias": "partner", "resource_path": "/"})
+        api.create("mid_protocol_profile", protocol=f"p{number}", keystore_path="/k")
+        started(api)
+    assert queries() == few <= 20

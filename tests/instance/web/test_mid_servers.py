@@ -1,0 +1,106 @@
+"""MID Servers: trust, tokens, the proof of FIPS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.test import Client
+from django.urls import reverse
+
+from openmid.instance.access.models import ApiToken
+from openmid.instance.mid.models import EnrolmentToken, MidServer
+from openmid.instance.records.clock import now
+from openmid.instance.records.secrets import digest
+from tests.instance.partners import Api, Mid
+from tests.instance.test_walk import PROOF
+from tests.instance.web.conftest import a_mid, client_of
+
+Page = Callable[..., str]
+
+
+def press(admin: Client, button: str, mid: MidServer, **data: str) -> str:
+    """The pop-up of a button confirmed: where the browser goes."""
+    url = reverse(f"admin:mid_midserver_{button}", args=[mid.pk])
+    answer = admin.post(url, {"_form_submitted": "True", **data})
+    assert answer.status_code == 200
+    return answer.headers["HX-Redirect"]
+
+
+def test_validate_shows_the_fingerprint_and_asks(admin: Client) -> None:
+    mid = a_mid()
+    dialog = admin.get(reverse("admin:mid_midserver_validate", args=[mid.pk])).content.decode()
+    assert mid.fingerprint in dialog.replace("<wbr>", "")
+    assert MidServer.objects.get().validated == "false"
+    assert press(admin, "validate", mid, fingerprint=mid.fingerprint) == f"/mid/midserver/{mid.pk}/change/"
+    validated = MidServer.objects.get()
+    assert (validated.validated, validated.validated_by) == ("true", "alice")
+
+
+def test_a_key_that_came_in_between_is_not_validated(admin: Client) -> None:
+    shown = a_mid().fingerprint
+    mid = MidServer.objects.get()
+    mid.fingerprint = ":".join(["CD"] * 32)
+    mid.save()
+    press(admin, "validate", mid, fingerprint=shown)
+    assert MidServer.objects.get().validated == "false"
+    assert "not the fingerprint" in admin.get("/").content.decode()
+
+
+def test_invalidate_and_rekey(admin: Client) -> None:
+    mid = a_mid(validated="true")
+    press(admin, "rekey", mid)
+    assert MidServer.objects.get().validated == "rekey"
+    MidServer.objects.update(validated="true")
+    press(admin, "invalidate", mid)
+    assert MidServer.objects.get().validated == "false"
+
+
+def test_the_record_is_read_only(admin: Client) -> None:
+    mid = a_mid()
+    url = reverse("admin:mid_midserver_change", args=[mid.pk])
+    assert admin.post(url, {"name": "other", "_save": "1"}).status_code == 403
+    assert admin.get(reverse("admin:mid_midserver_add")).status_code == 403
+
+
+def test_an_enrolment_token_is_shown_once(admin: Client, page: Page) -> None:
+    shown = admin.post(reverse("admin:mid_midserver_enrolment_token"), {"name": "mid7"}).content.decode()
+    found = re.search(r"enrol-[\w-]{43}", shown)
+    assert found
+    assert EnrolmentToken.objects.get().token_hash == digest(found[0])
+    assert shown.count(found[0]) == 1
+    assert "--name mid7" in shown
+    assert found[0] not in page("mid_midserver_enrolment_token")
+
+
+def test_a_bad_name_gets_no_token(admin: Client) -> None:
+    answer = admin.post(reverse("admin:mid_midserver_enrolment_token"), {"name": "not a name!"})
+    assert "letters, digits" in answer.content.decode()
+    assert not EnrolmentToken.objects.exists()
+
+
+def test_an_api_token_is_shown_once(admin: Client, page: Page) -> None:
+    from django.contrib.auth.models import User
+
+    alice = User.objects.get(username="alice")
+    shown = admin.post(reverse("admin:access_apitoken_add"), {"name": "script", "user": alice.pk}).content.decode()
+    found = re.search(r"omt_[\w-]{43}", shown)
+    assert found
+    assert ApiToken.objects.get().token_hash == digest(found[0])
+    assert found[0] not in page("access_apitoken_changelist")
+
+
+def test_the_proof_is_readable(api: Api, mid: Mid) -> None:
+    mid.heartbeat(fips_enforced=True, proof=PROOF, egress=["deny <loopback>"])
+    shown = client_of("alice").get(f"/mid/midserver/{mid.sys_id}/change/").content.decode()
+    assert "OpenSSL FIPS Provider 3.0.20" in shown
+    assert "md5" in shown
+    assert "deny &lt;loopback&gt;" in shown
+
+
+def test_status_up_and_down(page: Page) -> None:
+    a_mid("fresh", last_refreshed=now())
+    a_mid("stale", last_refreshed=now() - 60_000_000)
+    listed = " ".join(page("mid_midserver_changelist").split())
+    assert len(re.findall(r"> Up </span>", listed)) == 1
+    assert len(re.findall(r"> Down </span>", listed)) == 1

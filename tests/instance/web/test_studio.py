@@ -1,0 +1,134 @@
+"""Workflow Studio without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from openmid.instance.actions.models import Action, Execution, RestStep
+from openmid.instance.connections.models import ConnectionAlias, HttpConnection
+
+Page = Callable[..., str]
+
+
+@pytest.fixture
+def alias(admin: Client) -> ConnectionAlias:
+    made = ConnectionAlias(name="partner")
+    made.save()
+    HttpConnection(name="Partner", connection_alias=made, host="partner.example").save()
+    return made
+
+
+@pytest.fixture
+def action(admin: Client) -> Action:
+    answer = admin.post(reverse("admin:actions_action_add"), {"name": "Call partner", "description": ""})
+    made = Action.objects.get()
+    assert answer.headers["Location"] == reverse("admin:actions_action_change", args=[made.pk])
+    return made
+
+
+def editor(action: Action, step: str = "new") -> str:
+    return f"{reverse('admin:actions_action_change', args=[action.pk])}?step={step}"
+
+
+def rest(alias: ConnectionAlias, **changed: Any) -> dict[str, Any]:
+    """What a browser sends from the REST step's form."""
+    data = {
+        "name": "REST",
+        "connection": "alias",
+        "connection_alias": alias.pk,
+        "method": "POST",
+        "resource_path": "/things",
+        "headers-name": ["Accept", "", "Accept"],
+        "headers-value": ["a/b", "", "c/d"],
+        "query-name": ["q", "q", ""],
+        "query-value": ["1", "2", ""],
+        "body": "{}",
+    }
+    return data | changed
+
+
+def test_new_action_build_action(page: Page, action: Action) -> None:
+    form = page("actions_action_add")
+    assert "Action name" in form
+    assert "Build action" in form
+    assert "Action Outline" in page("actions_action_change", action.pk)
+
+
+def test_a_rest_step_keeps_duplicates_in_order(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    answer = admin.post(editor(action), rest(alias))
+    step = RestStep.objects.get()
+    assert answer.headers["Location"] == editor(action, step.pk)
+    assert step.headers == [["Accept", "a/b"], ["Accept", "c/d"]]
+    assert step.query == [["q", "1"], ["q", "2"]]
+    shown = admin.get(editor(action, step.pk)).content.decode()
+    assert 'value="https://partner.example"' in shown
+    assert "c/d" in shown
+
+
+def test_a_step_is_changed_and_deleted(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    admin.post(editor(action), rest(alias))
+    step = RestStep.objects.get()
+    admin.post(editor(action, step.pk), rest(alias, **{"headers-name": [], "headers-value": [], "method": "GET"}))
+    step.refresh_from_db()
+    assert (step.method, step.headers, step.sys_mod_count) == ("GET", [], 1)
+    admin.post(editor(action, step.pk), {"_delete_step": "1"})
+    assert not RestStep.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "sentence"),
+    [
+        ({"connection_alias": ""}, "connection_alias", "Choose a connection alias."),
+        ({"headers-name": ["Bad name"], "headers-value": ["x"]}, "headers", "“Bad name” cannot be a header's name"),
+        ({"headers-name": ["Host"], "headers-value": ["x"]}, "headers", "The MID Server sets Host itself."),
+        ({"connection": "inline", "inline_url": "ftp://x"}, "inline_url", "The URL starts with a protocol"),
+        ({"resource_path": "/a?b=c"}, "resource_path", "query parameters have a field of their own"),
+    ],
+)
+def test_errors_stand_at_their_fields(
+    admin: Client, action: Action, alias: ConnectionAlias, changed: dict[str, Any], field: str, sentence: str
+) -> None:
+    answer = admin.post(editor(action), rest(alias, **changed))
+    assert answer.status_code == 200
+    assert set(answer.context["form"].errors) == {field}
+    assert sentence in answer.context["form"].errors[field][0]
+    assert sentence.replace("'", "&#x27;") in answer.content.decode()
+    assert not RestStep.objects.exists()
+
+
+def test_the_base_url_of_another_alias(admin: Client, alias: ConnectionAlias) -> None:
+    url = reverse("admin:actions_action_base_url")
+    assert admin.get(url, {"alias": alias.pk}).json() == {"base_url": "https://partner.example"}
+    assert admin.get(url, {"alias": "nobody"}).json() == {"base_url": ""}
+
+
+def test_run_test_starts_an_execution_and_goes_there(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    admin.post(editor(action), rest(alias))
+    url = reverse("admin:actions_action_test", args=[action.pk])
+    dialog = admin.get(url).content.decode()
+    assert "Run Test" in dialog
+    assert "https://partner.example" in dialog
+    assert not Execution.objects.exists()
+    answer = admin.post(url, {"_form_submitted": "True"})
+    execution = Execution.objects.get()
+    assert (execution.action, execution.sys_created_by) == (action.pk, "alice")
+    assert answer.headers["HX-Redirect"] == reverse("admin:actions_execution_change", args=[execution.pk])
+    assert "no MID Server is enrolled" in admin.get(answer.headers["HX-Redirect"]).content.decode().replace("No", "no")
+
+
+def test_a_step_of_another_action_is_not_found(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    admin.post(editor(action), rest(alias))
+    other = Action(name="Other")
+    other.save()
+    assert admin.get(editor(other, RestStep.objects.get().pk)).status_code == 404
+
+
+def test_properties_rename_the_action(admin: Client, action: Action) -> None:
+    admin.post(editor(action, "properties"), {"name": "Renamed", "description": "x"})
+    action.refresh_from_db()
+    assert action.name == "Renamed"
