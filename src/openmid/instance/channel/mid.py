@@ -19,7 +19,7 @@ from openmid.instance.connections import distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid import enrolment
-from openmid.instance.mid.models import HEARTBEAT_MS, MidServer, Validated
+from openmid.instance.mid.models import HEARTBEAT_MS, Validated
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, reader
 from openmid.instance.records.secrets import digest
@@ -101,7 +101,7 @@ async def enrol(request: Request) -> Response:
 async def rekey(request: Request) -> Response:
     found = caller(request, ("credential_hash", "previous_credential_hash"))
     message = decode(await body(request), RekeyRequest)
-    answer = await in_thread(lambda: enrolment.rekey(MidServer.objects.get(pk=found.sys_id), message))
+    answer = await in_thread(enrolment.rekey, found.sys_id, message)
     log.info("MID Server %s has a new key, %s", found.name, answer.fingerprint)
     return Json(answer)
 

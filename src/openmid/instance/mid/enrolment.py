@@ -63,24 +63,29 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
     return answer
 
 
-def rekey(mid: MidServer, request: RekeyRequest) -> EnrolAnswer:
+def rekey(mid_sys_id: str, request: RekeyRequest) -> EnrolAnswer:
     """A new public key, signed by the old one; validation carries over.
 
     A repeated request gets a new credential, sealed to the new key: the first answer may have been lost.
 
     Raises:
         EnrolmentRefused: the key or the signature is not good.
+        MidServer.DoesNotExist: it was deleted.
     """
     print_of_key = _check_key(request.public_key)
-    if print_of_key != mid.fingerprint and not _signed(mid, request):
-        raise EnrolmentRefused(
-            "bad_signature", f"the new key of MID Server {mid.name} is not signed by its old key", "enrol it again"
-        )
-    with acting_as(mid.name), transaction.atomic():
+    with transaction.atomic():
+        mid = MidServer.objects.get(pk=mid_sys_id)
         if print_of_key != mid.fingerprint:
+            if not _signed(mid, request):
+                raise EnrolmentRefused(
+                    "bad_signature",
+                    f"the new key of MID Server {mid.name} is not signed by its old key",
+                    "enrol it again",
+                )
             mid.previous_credential_hash = mid.credential_hash
         mid.public_key, mid.fingerprint = request.public_key, print_of_key
-        return _give_credential(mid)
+        with acting_as(mid.name):
+            return _give_credential(mid)
 
 
 def validate(mid: MidServer, shown_fingerprint: str) -> None:
@@ -93,7 +98,7 @@ def validate(mid: MidServer, shown_fingerprint: str) -> None:
         raise EnrolmentRefused(
             "fingerprint_mismatch",
             f"this is not the fingerprint of MID Server {mid.name}'s key",
-            "compare it with what the MID Server's host shows (openmid mid fingerprint, or its log); if they differ, "
+            "compare it with what the MID Server's host shows (agent/bin/mid.sh status); if they differ, "
             "someone else may have enrolled under this name: delete the record",
         )
     mid.validated, mid.validated_by, mid.validated_at = Validated.TRUE, actor(), timezone.now()
