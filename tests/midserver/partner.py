@@ -70,18 +70,20 @@ def closed_port() -> Iterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def raw_server(answer: bytes | None) -> AsyncIterator[int]:
-    """A plain TCP server that says `answer` and closes, or accepts and says nothing."""
+async def raw_server(answer: bytes | None, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A TCP server (TLS with a context) that says `answer` and closes, or accepts and says nothing."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if answer is None:
             await reader.read()
         else:
+            if context is not None:
+                await reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -274,6 +274,25 @@ async def test_an_answer_that_is_too_large(mid: Mid, partner: Partner, authority
 
 
 @pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "answer_invalid"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "answer_invalid"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", "answer_invalid"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcd", "connection_lost"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", "connection_lost"),
+        (b"", "connection_lost"),
+    ],
+    ids=["not HTTP", "bad header", "bad gzip", "cut", "cut chunk", "nothing"],
+)
+async def test_an_answer_that_is_broken(mid: Mid, authority: Authority, said: bytes, code: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("localhost").configure_cert(context)
+    async with raw_server(said, context) as port:
+        await fails(mid, RestProbe(url(port, "https"), ca_certificates=authority.pem), code)
+
+
+@pytest.mark.parametrize(
     "probe",
     [
         RestProbe("nothing"),

@@ -57,7 +57,7 @@ CAUSES: dict[str, Template] = {
         "a firewall that drops packets looks like this: check it, and the connection's Host and Port",
     ),
     "connection_lost": Template(
-        "{target} closed the connection before answering{at}",
+        "{target} closed the connection before its answer was complete{at}",
         "look into the partner's log of that moment; repeat the request if that does no harm",
     ),
     # The TLS handshake, seen from our side

@@ -44,7 +44,7 @@ class Evidence:
     truststore: str = ""
     """The truststore's path, when trust comes from one."""
     denied: str = ""
-    """The address that the egress policy denied."""
+    """The addresses that the egress policy denied, comma-separated."""
     denied_by: str = ""
     """The rule that did."""
     config_path: str = ""

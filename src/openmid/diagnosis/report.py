@@ -179,7 +179,8 @@ def _on(when: str) -> str:
 
 
 def _allow_rule(evidence: Evidence) -> str:
-    return f'<allow host="{evidence.denied}" port="{evidence.port}"/>'
+    addresses = evidence.denied.split(", ")
+    return " ".join(f'<allow host="{address}" port="{evidence.port}"/>' for address in addresses)
 
 
 def _trust(evidence: Evidence) -> dict[str, str]:

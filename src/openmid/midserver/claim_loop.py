@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 import structlog
 
 from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
-from openmid.midserver.link import NOT_VALIDATED, Link
+from openmid.midserver.link import Link
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.retry import Backoff
 from openmid.midserver.worker import Worker
@@ -17,7 +17,10 @@ from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, JobResult, Res
 
 log = structlog.get_logger()
 
+NOT_VALIDATED, UNKNOWN = "not_validated", "unknown_credential"
+"""The instance's codes for refusals that an administrator may lift."""
 HELD_MS = 20_000
+HASTE_SECONDS = 0.2
 DRAIN_SECONDS, DELIVER_SECONDS = 30.0, 10.0
 MOST_RESULTS, MOST_BODY = 16, 8 * 1024 * 1024
 
@@ -32,9 +35,7 @@ class ClaimLoop:
         self._threads = threads
         self._running: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[JobResult] = asyncio.Queue()
-        self._delivering = 0
-        self._idle = asyncio.Event()
-        self._trouble = ""
+        self._trouble: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish what runs, deliver it, and return."""
@@ -58,18 +59,27 @@ class ClaimLoop:
             if free <= 0:
                 await self._wait_for_room()
                 continue
-            with self._outcome(backoff) as outcome:
-                await self._configure_if_needed()
-                answer = await self._link.client.call(
-                    "/claim", ClaimRequest(limit=free, wait_ms=HELD_MS), ClaimAnswer, held_ms=HELD_MS
-                )
-                self._link.wanted_configuration = answer.configuration
+            jobs: list[Job] = []
+            with self._outcome("claim", backoff) as outcome:
+                jobs = await self._claim_up_to(free)
             if outcome.failed:
                 await asyncio.sleep(backoff.next())
-                continue
-            await self._configure_before(answer.jobs)
-            for job in answer.jobs:
+            await self._configure_before(jobs)
+            for job in jobs:
                 self._start(job)
+
+    async def _claim_up_to(self, limit: int) -> list[Job]:
+        """One held request, with the configuration at hand."""
+        await self._configure_if_needed()
+        asked = asyncio.get_running_loop().time()
+        answer = await self._link.client.call(
+            "/claim", ClaimRequest(limit=limit, wait_ms=HELD_MS), ClaimAnswer, held_ms=HELD_MS
+        )
+        self._link.wanted_configuration = answer.configuration
+        hasty = asyncio.get_running_loop().time() - asked < HASTE_SECONDS
+        if hasty and not answer.jobs and answer.configuration == self._link.configuration:
+            await asyncio.sleep(HASTE_SECONDS)  # an instance that does not hold requests, or is about to stop
+        return answer.jobs
 
     async def _configure_if_needed(self) -> None:
         if self._link.configuration != self._link.wanted_configuration or not self._link.configuration:
@@ -79,7 +89,7 @@ class ClaimLoop:
         """Jobs run under the configuration that they were claimed with."""
         backoff = Backoff()
         while jobs and self._link.configuration != self._link.wanted_configuration:
-            with self._outcome(backoff) as outcome:
+            with self._outcome("configuration", backoff) as outcome:
                 await self._link.configure()
             if outcome.failed:
                 await asyncio.sleep(backoff.next())
@@ -112,7 +122,7 @@ class ClaimLoop:
 
     async def _deliver_batch(self, batch: list[JobResult], backoff: Backoff) -> None:
         while True:
-            with self._outcome(backoff) as outcome:
+            with self._outcome("results", backoff) as outcome:
                 answer = await self._link.client.call("/results", ResultsRequest(batch), ResultsAnswer)
                 for late in answer.late:
                     log.warning("a result came too late: another attempt has taken the job over", job=late)
@@ -126,7 +136,7 @@ class ClaimLoop:
         backoff = Backoff(longest=5.0)
         while True:
             seconds = 0.0
-            with self._outcome(backoff) as outcome:
+            with self._outcome("heartbeat", backoff) as outcome:
                 await self._registry.refresh()
                 seconds = await self._link.beat() / 1000
             await asyncio.sleep(backoff.next() if outcome.failed else seconds)
@@ -141,25 +151,29 @@ class ClaimLoop:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._results.join(), DELIVER_SECONDS)
 
-    def _outcome(self, backoff: Backoff) -> _Outcome:
-        return _Outcome(self, backoff)
+    def _outcome(self, what: str, backoff: Backoff) -> _Outcome:
+        return _Outcome(self, what, backoff)
 
-    def note(self, error: InstanceRefused | InstanceUnreachable | None) -> None:
-        """Log a trouble once, and its end."""
-        if isinstance(error, InstanceRefused):
-            self._link.refused(error)
-        elif error is not None and str(error) != self._trouble:
-            log.warning(f"{error}; trying again", remedy=error.hint)
-        elif error is None and self._trouble:
-            log.info("the instance answers again")
-        self._trouble = str(error) if isinstance(error, InstanceUnreachable) else ""
+    def note(self, what: str, error: InstanceRefused | InstanceUnreachable | None) -> None:
+        """Log a trouble with one kind of conversation once, and its end."""
+        before = self._trouble.pop(what, "")
+        if error is None:
+            if before:
+                log.info(f"the instance answers again ({what})")
+        elif isinstance(error, InstanceRefused) and error.code == NOT_VALIDATED:
+            self._link.note_validated(False)  # no surprise: an administrator took it back
+        else:
+            self._trouble[what] = str(error)
+            if str(error) != before:
+                log.warning(f"{what}: {error}; trying again", remedy=error.hint)
 
 
 class _Outcome:
     """`with`: whether a conversation with the instance failed, and whether trying again is no use."""
 
-    def __init__(self, loop: ClaimLoop, backoff: Backoff) -> None:
+    def __init__(self, loop: ClaimLoop, what: str, backoff: Backoff) -> None:
         self._loop = loop
+        self._what = what
         self._backoff = backoff
         self.failed = False
         self.final = False
@@ -170,13 +184,13 @@ class _Outcome:
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
         if error is None:
             self._backoff.reset()
-            self._loop.note(None)
+            self._loop.note(self._what, None)
             return False
         if not isinstance(error, InstanceRefused | InstanceUnreachable):
             return False
         self.failed = True
-        self.final = isinstance(error, InstanceRefused) and error.code not in (NOT_VALIDATED, "unknown_credential")
-        self._loop.note(error)
+        self.final = isinstance(error, InstanceRefused) and error.code not in (NOT_VALIDATED, UNKNOWN)
+        self._loop.note(self._what, error)
         return True
 
 

@@ -35,7 +35,7 @@ class Attempt:
     phase: str = "resolve"
     fresh: bool = False
     peer: str = ""
-    denied: str = ""
+    denied: list[str] = field(default_factory=list)
     denied_by: str = ""
     began: int = 0
     connected: int = 0
@@ -109,8 +109,9 @@ class Connector(aiohttp.TCPConnector):
         if self._egress is None:
             return True
         verdict = self._egress.judge(attempt.host, info[4][0], info[4][1])
-        if not verdict.allowed:
-            attempt.denied, attempt.denied_by = info[4][0], verdict.rule
+        if not verdict.allowed and info[4][0] not in attempt.denied:
+            attempt.denied.append(info[4][0])
+            attempt.denied_by = verdict.rule
         return verdict.allowed
 
     def _socket(self, info: Any) -> socket.socket:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError, ContentLengthError, TransferEncodingError
 
 from openmid.diagnosis import Evidence
 from openmid.midserver.certificate import describe
@@ -21,7 +22,7 @@ def gather(error: BaseException, attempt: Attempt, base: Evidence) -> Evidence:
         base,
         phase=_phase(error, attempt),
         peer=attempt.peer,
-        denied=attempt.denied,
+        denied=", ".join(attempt.denied),
         denied_by=attempt.denied_by,
         timed_out=isinstance(error, TimeoutError),
         # A connection that has served before was not refused for its certificate.
@@ -66,7 +67,11 @@ def _tls(error: BaseException, attempt: Attempt, evidence: Evidence) -> Evidence
 
 def _system(error: BaseException, evidence: Evidence) -> Evidence:
     for one in _chain(error):
-        if isinstance(one, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | ConnectionResetError):
+        if isinstance(one, ContentEncodingError):
+            return evidence  # it came whole, and cannot be decompressed
+        if isinstance(
+            one, ContentLengthError | TransferEncodingError | aiohttp.ServerDisconnectedError | ConnectionResetError
+        ):
             return replace(evidence, errno=errno.ECONNRESET)
         if isinstance(one, OSError) and one.errno and not isinstance(one, ssl.SSLError):
             return replace(evidence, errno=one.errno)

@@ -14,7 +14,7 @@ from openmid import __version__
 from openmid.fips.proof import Proof
 from openmid.midserver.agent_key import AgentKey
 from openmid.midserver.config import Config, write_atomic
-from openmid.midserver.errors import InstanceRefused, SealedSecretRefused, StartError
+from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
 from openmid.midserver.redact import learn
@@ -31,7 +31,6 @@ from openmid.wire.sealing import SealedFor
 log = structlog.get_logger()
 
 CREDENTIAL, TOKEN = "security/credential", "security/enrolment.token"
-NOT_VALIDATED = "not_validated"
 
 
 class Link:
@@ -157,13 +156,6 @@ class Link:
                 on_the_instance=command,
             )
         self.changed()
-
-    def refused(self, error: InstanceRefused) -> None:
-        """A refusal after the start: a validation taken back is no surprise, everything else is said."""
-        if error.code == NOT_VALIDATED:
-            self.note_validated(False)
-        else:
-            log.error(f"the instance refuses: {error}", remedy=error.hint)
 
     async def configure(self) -> None:
         """Fetch the configuration and bring the protocols to it.

@@ -62,6 +62,7 @@ class ProtocolRegistry:
         self._enforced = enforced
         self._plain = TlsClient(None, egress, enforced=enforced)
         self._by_protocol: dict[str, _Registered] = {}
+        self._changing = asyncio.Lock()
 
     def names(self) -> tuple[str, ...]:
         """Every protocol that a profile has registered, loaded or not."""
@@ -87,26 +88,31 @@ class ProtocolRegistry:
     async def apply(self, profiles: Iterable[OpenedProfile]) -> None:
         """Bring the registry to this configuration; only what changed is loaded."""
         wanted = {profile.protocol: profile for profile in profiles}
-        for protocol in [name for name in self._by_protocol if name not in wanted]:
-            log.info(f"protocol {protocol} is no longer registered")
-            await self._drop(self._by_protocol.pop(protocol))
-        for protocol, profile in wanted.items():
-            before = self._by_protocol.get(protocol)
-            if before is None or before.profile != profile:
-                entry = _Registered(profile, self._agent / profile.keystore_path)
-                await self._load(entry)
-                self._by_protocol[protocol] = entry
-                if before is not None:
-                    await self._drop(before)
+        async with self._changing:
+            for protocol in [name for name in self._by_protocol if name not in wanted]:
+                log.info(f"protocol {protocol} is no longer registered")
+                await self._drop(self._by_protocol.pop(protocol))
+            for protocol, profile in wanted.items():
+                before = self._by_protocol.get(protocol)
+                if before is None or before.profile != profile:
+                    await self._replace(protocol, profile, before)
+
+    async def _replace(self, protocol: str, profile: OpenedProfile, before: _Registered | None) -> None:
+        entry = _Registered(profile, self._agent / profile.keystore_path)
+        await self._load(entry)
+        self._by_protocol[protocol] = entry
+        if before is not None:
+            await self._drop(before)
 
     async def refresh(self) -> None:
         """Load again whatever lies changed on disk: a renewed certificate, a keystore that was missing."""
-        for entry in list(self._by_protocol.values()):
-            if _signature(entry.path) != entry.signature:
-                old = entry.client
-                await self._load(entry)
-                if old is not None and entry.client is not old:
-                    await old.retire()
+        async with self._changing:
+            for entry in self._by_protocol.values():
+                if _signature(entry.path) != entry.signature:
+                    old = entry.client
+                    await self._load(entry)
+                    if old is not None and entry.client is not old:
+                        await old.retire()
 
     async def _load(self, entry: _Registered) -> None:
         """Load a profile's keystore in a thread: deriving its key takes a while, on purpose."""

@@ -57,26 +57,26 @@ async def serve(config: Config, proof: Proof | None) -> None:
 async def _establish(link: Link, stop: asyncio.Event) -> bool:
     """First contact, however long the instance takes to be there. False when told to stop meanwhile."""
     backoff, trouble = Backoff(), ""
+    stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
+        contact = asyncio.create_task(link.establish())
+        await asyncio.wait([contact, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not contact.done():
+            contact.cancel()  # enrolling may be repeated: an answer that was lost does no harm
+            break
         try:
-            await link.establish()
+            contact.result()
         except InstanceUnreachable as error:
             if str(error) != trouble:
                 log.warning(f"{error}; trying again", remedy=error.hint)
             trouble = str(error)
             report_ready(f"up, but {error}; it keeps trying")
-            await _sleep(backoff.next(), stop)
+            await asyncio.wait([stopping], timeout=backoff.next())
         else:
+            stopping.cancel()
             report_ready("up" if link.validated.is_set() else "up, and waits to be validated")
             return True
     return False
-
-
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 def _write_status(
