@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from openmid.demo.instance_api import InstanceApi
 from openmid.wire.probes import ProbeResult, RestProbe, Timing, TlsFacts
 from tests import parts
 from tests.browser import article
@@ -42,6 +44,11 @@ class Standing:
     @property
     def ca(self) -> Path:
         return self.folder / "tls" / "ca.pem"
+
+    def api(self) -> InstanceApi:
+        """Its API, with a token of the administrator."""
+        token = self.openmid("token", "create", f"test-{time.time_ns()}", "--user", "admin")
+        return InstanceApi(self.url, self.ca, token)
 
     def openmid(self, *words: str) -> str:
         """What `openmid instance … --dir FOLDER` prints."""
@@ -83,7 +90,7 @@ def _wait(url: str, ca: Path, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the instance did not come up within 30 s")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while Playwright runs, this thread has an event loop, which Django refuses
 def chromium() -> Iterator[Browser]:
     executable = parts.chromium()
     with sync_playwright() as playwright:
@@ -108,7 +115,7 @@ def page(chromium: Browser, instance: Standing) -> Iterator[Page]:
 @pytest.fixture
 def mid(instance: Standing, request: pytest.FixtureRequest) -> Iterator[FakeMid]:
     """A fake MID Server with a name of its own, enrolled, not validated."""
-    name = f"mid-{request.node.name.replace('_', '-')}"[:40]
+    name = "mid-" + "-".join(re.findall("[a-z0-9]+", request.node.name))[:60]
     fake = FakeMid(instance.url, instance.ca, name, seen_by_the_partner)
     fake.enrol(instance.openmid("mid", "token", name))
     fake.start()

@@ -69,12 +69,13 @@ class FakeMid:
         self.fingerprint = ""
         self.profiles: list[ProfileStatus] = []
         self.fips = True
+        self.host_name = "db-host-7.example"
         self.not_after = "2031-03-01T12:00:00Z"
 
     def enrol(self, token: str) -> None:
         """First contact."""
         public = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        request = EnrolRequest(token, self.name, public, "db-host-7.example", "0.1.0", "Debian GNU/Linux 12")
+        request = EnrolRequest(token, self.name, public, self.host_name, "0.1.0", "Debian GNU/Linux 12")
         answer = self._post("/enrol", request, EnrolAnswer)
         private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         opened = jwe.decrypt_compact(answer.credential, RSAKey.import_key(private), registry=registry())
@@ -97,7 +98,7 @@ class FakeMid:
         """One heartbeat."""
         beat = Heartbeat(
             version="0.1.0",
-            host_name="db-host-7.example",
+            host_name=self.host_name,
             started=time.time_ns() // 1000 - 86_400_000_000,
             host_os_distribution="Debian GNU/Linux 12",
             fips_enforced=self.fips,
