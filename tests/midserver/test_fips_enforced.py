@@ -80,6 +80,11 @@ async def test_calls_in_fips_enforced_mode(
     assert beat.proof
     assert beat.proof.enforced
 
+    _, out, _ = await enforced.sh("status")
+    assert "  proved       ssl: " in out
+    assert "  proved       cryptography: " in out
+    assert "FAILED" not in out
+
     address = f"//localhost:{partner.port}/"
     asked = {"ca_certificates": authority.pem, "require_fips": True}
     good = await call(instance, RestProbe("mauth:" + address, **asked))  # type: ignore[arg-type]

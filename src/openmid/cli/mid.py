@@ -146,8 +146,11 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
     else:
+        proof = found.pop("proof", None)
         for name, value in found.items():
             click.echo(f"{name:<15}{_shown(value)}")
+        for row in _checks(proof or {"libcryptos": []}):
+            click.echo(row)
     raise SystemExit(0 if found["running"] else NOT_RUNNING)
 
 
@@ -157,3 +160,16 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+def _checks(proof: dict[str, Any]) -> list[str]:
+    """The proof of FIPS Enforced Mode, a line for each check."""
+    return [
+        f"  {'proved' if check['passed'] else 'FAILED'}       {one['name']}: {check['name']} {_outcome(check)}"
+        for one in proof["libcryptos"]
+        for check in one["checks"]
+    ]
+
+
+def _outcome(check: dict[str, Any]) -> str:
+    return "succeeds" if check["expected"] == "succeeds" else "is refused"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import asdict
 
 import structlog
 
@@ -89,6 +90,7 @@ def _write_status(
         "validated": link.validated.is_set(),
         "fips_enforced": proof is not None,
         "provider": f"{proof.provider_name} {proof.provider_version}" if proof else "",
+        "proof": asdict(proof) if proof else None,
         "protocols": {one.protocol: one.error or f"loaded, {one.subject}" for one in registry.statuses()},
     }
     write_status(config.agent, status)
