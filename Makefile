@@ -1,6 +1,7 @@
 # make demo   the whole walk on this machine        make test   every test (a missing part is a named skip)
 # make setup  only .venv, from hashed requirements  make check  format, lint, types, imports
-.PHONY: demo setup dev check test clean
+# make fuzz   the keystore parsers, MINUTES=10
+.PHONY: demo setup dev check test fuzz clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= python3
@@ -33,6 +34,9 @@ check: $(DEV)
 
 test: $(DEV)
 	.venv/bin/pytest -n 2 --dist loadgroup $(TEST)
+
+fuzz:
+	fuzz/run $(or $(MINUTES),10)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,46 @@
+"""One target under atheris: `python -m fuzz.fuzz TARGET FINDINGS [libFuzzer's arguments] CORPUS`.
+
+A finding is written into the folder FINDINGS, with its traceback, and does not end the run: one of each kind is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+with atheris.instrument_imports(include=["openmid.keystore"]):
+    from fuzz import targets
+
+    targets.make_cheap()
+
+
+def kind(error: BaseException) -> str:
+    """Where it was raised, and what: two findings of one kind are one."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "openmid" in frame.filename]
+    place = f"{Path(frames[-1].filename).stem}-{frames[-1].name}-{frames[-1].lineno}" if frames else "harness"
+    return f"{type(error).__name__}-{place}"
+
+
+def main() -> None:
+    target, folder = sys.argv[1], Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(data: bytes) -> None:
+        try:
+            targets.exercise(target, data)
+        except Exception as error:
+            report = folder / f"{target}-{kind(error)}"
+            if not report.with_suffix(".bin").exists():
+                report.with_suffix(".bin").write_bytes(data)
+                report.with_suffix(".txt").write_text("".join(traceback.format_exception(error)))
+                sys.stderr.write(f"finding: {report.name}\n")
+
+    atheris.Setup([sys.argv[0], *sys.argv[3:]], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
