@@ -116,7 +116,7 @@ def _stay(this: Walk) -> None:
     this.stage.say(
         f"your browser does not know its CA: accept the warning, or import {this.instance / 'tls' / 'ca.pem'}"
     )
-    this.stage.say("All > Process Automation > Workflow Studio > Call partner > Test > Run Test")
+    this.stage.say("Process Automation > Workflow Studio > Call partner > Test > Run Test")
     this.stage.line("Ctrl-C stops everything.")
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
