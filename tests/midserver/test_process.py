@@ -210,15 +210,16 @@ async def test_a_stop_finishes_what_runs(
     installed.allow(partner.port)
     await instance.set_profiles(("mauth", str(bcfks), PASSWORD))
     await installed.start()
-    await instance.give(RestProbe(f"mauth://localhost:{partner.port}/hang", ca_certificates=authority.pem))
-    while not partner.requests:
+    probe = RestProbe(f"mauth://localhost:{partner.port}/hang", ca_certificates=authority.pem)
+    await instance.give(probe, probe)
+    while len(partner.requests) < 2:  # both at once
         await asyncio.sleep(0.01)
     stopping = asyncio.create_task(installed.sh("stop"))
     await instance.until(lambda: instance.heartbeats[-1].status == "Draining")
     claims = instance.claims
     partner.hang.set()
     assert (await stopping)[0] == 0
-    assert [one.result.status_code for one in instance.results] == [200]
+    assert [one.result.status_code for one in instance.results] == [200, 200]
     assert instance.claims == claims
 
 

@@ -159,7 +159,7 @@ def _shown(value: Any) -> str:
         return "; ".join(f"{name}: {what}" for name, what in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return "-" if value in (None, "") else str(value)
 
 
 def _checks(proof: dict[str, Any]) -> list[str]:

@@ -24,6 +24,9 @@ from openmid.wire.version import CHANNEL
 
 T = TypeVar("T")
 ANSWER_SECONDS = 15
+# A cause's remedy speaks of a connection to a partner; only these hold for the way to the instance as well.
+OF_TRUST = {"server_untrusted", "server_self_signed", "server_certificate_expired", "server_certificate_not_yet_valid"}
+LOOK = 'check that the instance runs, and the parameter "url" in agent/config.xml'
 TRUSTSTORE = "mid.https.truststore.path"
 
 
@@ -97,7 +100,8 @@ class InstanceClient:
                 return response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             cause = diagnose(gather(error, attempt, self._base))
-            raise InstanceUnreachable(f"the instance cannot be reached: {cause.message}", cause.remedy) from error
+            remedy = cause.remedy if cause.code in OF_TRUST else LOOK
+            raise InstanceUnreachable(f"the instance cannot be reached: {cause.message}", remedy) from error
         finally:
             CURRENT.reset(token)
 

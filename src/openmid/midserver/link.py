@@ -34,7 +34,8 @@ CREDENTIAL, TOKEN = "security/credential", "security/enrolment.token"
 
 
 class Link:
-    """What both loops share. `validated` is set while the instance gives work; `configuration` is the one at hand."""
+    """What both loops share. `validated` is set while the instance gives work, `told` once it has said anything;
+    `configuration` is the one at hand."""
 
     def __init__(
         self, config: Config, key: AgentKey, client: InstanceClient, registry: ProtocolRegistry, proof: Proof | None
@@ -51,7 +52,7 @@ class Link:
         self._name = config.required("name")
         self._started = time.time_ns() // 1000
         self._egress: list[str] = []
-        self._told = False
+        self.told = False
 
     def report_egress(self, sentences: list[str]) -> None:
         """The rules that every heartbeat carries."""
@@ -141,9 +142,9 @@ class Link:
 
     def note_validated(self, validated: bool) -> None:
         """What the instance says of this MID Server's key; logged when it changes."""
-        if validated == self.validated.is_set() and self._told:
+        if validated == self.validated.is_set() and self.told:
             return
-        self._told = True
+        self.told = True
         if validated:
             self.validated.set()
             log.info("validated: this MID Server takes work")

@@ -87,7 +87,7 @@ def _write_status(
         "name": config.parameter("name"),
         "instance": link.client.url,
         "fingerprint": key.fingerprint,
-        "validated": link.validated.is_set(),
+        "validated": link.validated.is_set() if link.told else None,
         "fips_enforced": proof is not None,
         "provider": f"{proof.provider_name} {proof.provider_version}" if proof else "",
         "proof": asdict(proof) if proof else None,
