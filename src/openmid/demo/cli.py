@@ -63,7 +63,7 @@ def demo(once: bool, as_json: bool, without_fips: bool, folder: Path | None) -> 
 def _steps(this: Walk) -> Json:
     stage = this.stage
     stage.line("openmid demo: from a .p12 file to Status Code 200 over mutual TLS in FIPS Enforced Mode", bold=True)
-    stage.shorten(this.folder, "$DEMO")
+    stage.shorten(this.folder, "$WALK")
     if this.fips:
         with stage.step("An OpenSSL FIPS provider"):
             walk.find_provider(this)
