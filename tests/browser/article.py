@@ -88,7 +88,7 @@ def build_action(page: Page, name: str) -> None:
     """Navigate to All > Process Automation > Workflow Studio. Select New > Action. Give the action a name in the
     Action name field and select Build action."""
     navigate(page, "Process Automation", "Workflow Studio")
-    page.locator("#header-inner li > a", has_text="New").click()
+    page.locator("#header-inner").get_by_role("button", name="New", exact=True).click()
     page.get_by_role("link", name="Action", exact=True).click()
     field(page, "Action name").fill(name)
     page.get_by_role("button", name="Build action").click()

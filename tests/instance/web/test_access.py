@@ -112,3 +112,10 @@ def test_a_get_never_validates(admin: Client) -> None:
     mid = a_mid()
     admin.get(reverse("admin:mid_midserver_validate", args=[mid.pk]), {"_form_submitted": "True"})
     assert MidServer.objects.get().validated == "false"
+
+
+def test_what_went_wrong_has_a_page(admin: Client) -> None:
+    assert "There is no such page or record" in admin.get("/connections/nothing/").content.decode()
+    assert "Your roles do not allow this" in client_of("charlie").get("/actions/action/").content.decode()
+    refused = client_of("alice", csrf=True).post("/connections/connectionalias/add/", {"name": "x"})
+    assert "It came without its token" in refused.content.decode()

@@ -11,7 +11,7 @@ import unfold
 from openmid.instance import web
 from openmid.instance.records.clock import now
 from openmid.instance.web import labels
-from openmid.instance.web.templatetags.wording import command, fingerprint, prose, sentence
+from openmid.instance.web.templatetags.wording import command, fingerprint, moment, prose, sentence
 
 WEB = Path(web.__file__).parent
 UNFOLD = Path(unfold.__file__).parent / "static" / "unfold"
@@ -87,3 +87,8 @@ def test_sentences_begin_with_a_capital_letter_and_names_keep_theirs() -> None:
 
 def test_a_fingerprint_breaks_after_colons_only() -> None:
     assert fingerprint("AB:<b>") == "AB:<wbr>&lt;b&gt;"
+
+
+def test_moments_are_utc() -> None:
+    assert moment("2026-11-23T11:04:49+01:00") == "2026-11-23 10:04:49 UTC"
+    assert moment("soon") == "soon"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 
 from django import template
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from openmid.instance.web.labels import parse_moment
 
 register = template.Library()
 _COMMAND = re.compile(
@@ -39,3 +42,10 @@ def command(remedy: str) -> str:
 def fingerprint(text: str) -> SafeString:
     """`AB:CD:…`, which may break after a colon only."""
     return format_html_join(mark_safe(":<wbr>"), "{}", ((pair,) for pair in text.split(":")))
+
+
+@register.filter
+def moment(iso: str) -> str:
+    """An ISO 8601 time as the pages write times, in UTC; anything else as it is."""
+    parsed = parse_moment(iso)
+    return f"{parsed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if parsed else iso

@@ -81,9 +81,23 @@
     if (alias.value && !baseUrl.value) fill();
   };
 
+  // unfold's menus in the head of a page are links that lead nowhere: to a keyboard they are buttons.
+  const menus = () =>
+    document.querySelectorAll("#header-inner li > a:not([href])").forEach((menu) => {
+      menu.setAttribute("role", "button");
+      menu.tabIndex = 0;
+      menu.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          menu.click();
+        }
+      });
+    });
+
   document.addEventListener("htmx:afterSwap", (event) => quiet(event.target));
   document.addEventListener("DOMContentLoaded", () => {
     quiet(document);
+    menus();
     document.querySelectorAll("[data-live]").forEach(follow);
     document.querySelectorAll("[data-pairs]").forEach(pairs);
     document.querySelectorAll("form[data-rest-step]").forEach(restStep);
