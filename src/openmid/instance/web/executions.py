@@ -37,7 +37,6 @@ class ExecutionAdmin(Admin):
     list_filter: ClassVar = ("state",)
     search_fields = ("action_name", "sys_id")
     ordering = ("-sys_created_on",)
-    show_full_result_count = False
     list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:

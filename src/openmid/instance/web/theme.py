@@ -70,6 +70,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "MID Servers, mutual TLS, FIPS",
     "SITE_SYMBOL": "shield_lock",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("openmid/icon.svg")}],
+    "SITE_URL": None,  # there is no other site to return to
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
