@@ -209,12 +209,12 @@ def save(store: KeyStore, path: Path, password: str | None, kind: str) -> None:
     write_atomically(path, dumps(store, password, kind))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """A new file beside the old one, 0600, synced, renamed over it; the folder is synced too. Raises FileProblem."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """A new file beside the old one, synced, renamed over it; the folder is synced too. Raises FileProblem."""
     target = Path(os.path.realpath(path))  # a link stays a link
     temporary = target.with_name(f".keystore.{os.getpid()}.{time.monotonic_ns()}.tmp")
     try:
-        descriptor = os.open(temporary, _NEW_FILE, 0o600)
+        descriptor = os.open(temporary, _NEW_FILE, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 _keep_owner(target, descriptor)
