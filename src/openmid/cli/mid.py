@@ -164,10 +164,11 @@ def _shown(value: Any) -> str:
 
 def _checks(proof: dict[str, Any]) -> list[str]:
     """The proof of FIPS Enforced Mode, a line for each check."""
+    named = [(one["name"], check) for one in proof["libcryptos"] for check in one["checks"]]
+    named += [("process", check) for check in proof.get("checks", [])]
     return [
-        f"  {'proved' if check['passed'] else 'FAILED'}       {one['name']}: {check['name']} {_outcome(check)}"
-        for one in proof["libcryptos"]
-        for check in one["checks"]
+        f"  {'proved' if check['passed'] else 'FAILED'}       {name}: {check['name']} {_outcome(check)}"
+        for name, check in named
     ]
 
 

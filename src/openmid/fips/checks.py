@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from openmid.fips import configuration, libcryptos
+from openmid.fips import configuration, libcryptos, openssl
 from openmid.fips.activation import initial_environment
-from openmid.fips.proof import Check
+from openmid.fips.proof import Check, Library
 from openmid.fips.provider import MODULE, Staged, StagedRecord
 
 SUCCEEDS = "succeeds"
 REFUSED = "refused"
+# The key of a module's integrity check is public: OpenSSL's FIPSKEY (Configure); vendors may build with another.
+MAC_KEY = bytes.fromhex("f4556650ac31d35461610bac4ed81b1a181b2d8a43ea2854cbae22ca74560813")
 
 
 def attempt(name: str, expected: str, operation: Callable[[], object]) -> Check:
@@ -57,13 +60,34 @@ def cryptography_operations() -> tuple[Check, ...]:
     return tuple(attempt(*row) for row in checks_cryptography.OPERATIONS)
 
 
-def files(staged: Staged, record: StagedRecord, conf: Path, *, copies: int, for_libssl: bool) -> tuple[Check, ...]:
+def files(staged: Staged, record: StagedRecord, conf: Path) -> tuple[Check, ...]:
     """The configuration in force is the staged one, unchanged; the mapped module is the staged one, with its MAC."""
     return (
         attempt("being started under the staged configuration", SUCCEEDS, lambda: _started_under(staged)),
-        attempt("reading the configuration as it was staged", SUCCEEDS, lambda: _unchanged(conf, record, for_libssl)),
-        attempt("loading the staged copy of the module", SUCCEEDS, lambda: _loaded(conf, record, copies)),
+        attempt("reading the configuration as it was staged", SUCCEEDS, lambda: _unchanged(staged, conf, record)),
+        attempt("loading the staged copy of the module", SUCCEEDS, lambda: _loaded(staged, conf, record)),
+        attempt("the MAC of the module", SUCCEEDS, lambda: _expect_mac(conf, record)),
     )
+
+
+def process(staged: Staged) -> tuple[tuple[Library, ...], tuple[Check, ...]]:
+    """Every cryptographic library that this process has loaded by now, and whether each is one that the proof knows."""
+    found: list[Library] = []
+
+    def look() -> None:
+        modules = {conf.with_name(MODULE).stat().st_ino: "FIPS module" for conf in _confs(staged)}
+        found.extend(libcryptos.libraries(modules))
+        unknown = [f"{one.path} ({one.version})" for one in found if not one.role]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is loaded, and not known to the proof")
+
+    check = attempt("loading no cryptographic library but those that are proved", SUCCEEDS, look)
+    return tuple(found), (check,)
+
+
+def _confs(staged: Staged) -> set[Path]:
+    """One where both share a libcrypto, else two."""
+    return {staged.ssl_conf, staged.cryptography_conf}
 
 
 def _started_under(staged: Staged) -> None:
@@ -74,21 +98,31 @@ def _started_under(staged: Staged) -> None:
         raise ValueError("OpenSSL ignores OPENSSL_CONF in a set-uid process")
 
 
-def _unchanged(conf: Path, record: StagedRecord, for_libssl: bool) -> None:
+def _unchanged(staged: Staged, conf: Path, record: StagedRecord) -> None:
     module_conf = conf.with_name("fipsmodule.cnf")
-    if conf.read_text() != configuration.openssl_conf(module_conf, for_libssl=for_libssl):
+    if conf.read_text() != configuration.openssl_conf(module_conf, for_libssl=conf == staged.ssl_conf):
         raise ValueError(f"{conf} is not the configuration that was staged")
     text = module_conf.read_text()
     if configuration.mac(text) != record.mac or "install-status" in text:
         raise ValueError(f"{module_conf} does not carry the MAC that was staged, or skips the self-tests")
 
 
-def _loaded(conf: Path, record: StagedRecord, copies: int) -> None:
+def _loaded(staged: Staged, conf: Path, record: StagedRecord) -> None:
     module = conf.with_name(MODULE)
     if hashlib.sha256(module.read_bytes()).hexdigest() != record.sha256:
         raise ValueError(f"{module} is not the file that was staged")
     mapped = libcryptos.mapped(MODULE)
     if not any(inode == module.stat().st_ino and path == module.resolve() for path, inode in mapped):
         raise ValueError(f"{module} is not loaded")
-    if len(mapped) != copies:
-        raise ValueError(f"{len(mapped)} FIPS modules are loaded instead of {copies}")
+    if len(mapped) != len(_confs(staged)):
+        raise ValueError(f"{len(mapped)} FIPS modules are loaded instead of {len(_confs(staged))}")
+
+
+def _expect_mac(conf: Path, record: StagedRecord) -> None:
+    """The HMAC of the module's file, computed anew; where its maker has a key of its own, by the machine's openssl."""
+    module = conf.with_name(MODULE)
+    if hmac.digest(MAC_KEY, module.read_bytes(), "sha256").hex(":").upper() == record.mac:
+        return
+    words = ("fipsinstall", "-module", str(module), "-in", str(module.with_name("fipsmodule.cnf")), "-verify")
+    if openssl.run(*words, conf=openssl.NO_CONFIGURATION).returncode != 0:
+        raise ValueError(f"it is not the MAC of {module}")

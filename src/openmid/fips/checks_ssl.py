@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from openmid.fips import known_answers as known
-from openmid.fips import policy
+from openmid.fips import libcryptos, policy
 from openmid.fips.checks import REFUSED, SUCCEEDS, equal
 
 X25519 = 0x001D  # RFC 8446, section 4.2.7
@@ -100,13 +100,26 @@ def _old_tls() -> None:
     _handshake(client, server)
 
 
-def _chacha20() -> None:
+def _suite(words: str) -> None:
+    """TLS 1.2 between two ends that want these suites only."""
     client = _client(known.RSA2048_CERTIFICATE)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     server = _server(known.RSA2048_KEY, known.RSA2048_CERTIFICATE)
     for context in (client, server):
-        context.set_ciphers("CHACHA20")
+        context.set_ciphers(words)
     _handshake(client, server)
+
+
+def _x25519() -> None:
+    """With a partner that knows X25519 (RFC 7748) and nothing else. Providers of the 3.0 series would do it."""
+    server = _server(known.P256_KEY, known.P256_CERTIFICATE)
+    server.set_ecdh_curve("X25519")
+    _handshake(_client(known.P256_CERTIFICATE), server)
+
+
+def _legacy() -> None:
+    if not libcryptos.provider_available(libcryptos.ssl_extension(), "legacy"):
+        raise ValueError("OpenSSL's legacy provider is not loaded")
 
 
 def _small_rsa() -> None:
@@ -173,7 +186,10 @@ OPERATIONS = (
     ("offering approved key exchange groups only", SUCCEEDS, _only_approved_groups),
     ("MD5", REFUSED, lambda: _hashlib.new("md5", known.MESSAGE)),
     ("scrypt", REFUSED, lambda: hashlib.scrypt(known.HMAC_KEY, salt=os.urandom(16), n=2, r=8, p=1)),
-    ("ChaCha20-Poly1305 in TLS", REFUSED, _chacha20),
+    ("ChaCha20-Poly1305 in TLS", REFUSED, lambda: _suite("CHACHA20")),
     ("TLS 1.1", REFUSED, _old_tls),
+    ("an X25519 key exchange in TLS", REFUSED, _x25519),
+    ("a Camellia suite in TLS", REFUSED, lambda: _suite("CAMELLIA")),
     ("signing with RSA-1024 in TLS", REFUSED, _small_rsa),
+    ("loading OpenSSL's legacy provider", REFUSED, _legacy),
 )

@@ -12,10 +12,6 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from openmid.fips.provider import StagedRecord
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,18 @@ class LibcryptoProof:
 
 
 @dataclass(frozen=True)
+class Library:
+    """A cryptographic library that the process has mapped. `role` says for what the proof knows it; empty: it does not."""
+
+    path: str
+    version: str
+    role: str
+
+
+@dataclass(frozen=True)
 class Proof:
-    """The result: `enforced` only if every check of every libcrypto passed; else `reason` is one sentence."""
+    """The result: `enforced` only if every check passed, of each libcrypto and of the process as a whole; else `reason`
+    is one sentence."""
 
     enforced: bool
     provider_name: str
@@ -50,6 +56,8 @@ class Proof:
     time: str  # ISO 8601, UTC
     libcryptos: tuple[LibcryptoProof, ...]
     reason: str = ""
+    libraries: tuple[Library, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def prove(staged_folder: Path) -> Proof:
@@ -63,28 +71,42 @@ def prove(staged_folder: Path) -> Proof:
 
     staged = Staged(staged_folder.resolve())
     record = staged.record()
-    names = ["ssl"] if staged.cryptography_conf == staged.ssl_conf else ["ssl", "cryptography"]
     proofs = []
-    for name in ("ssl", "cryptography"):
-        conf = staged.ssl_conf if name == "ssl" else staged.cryptography_conf
-        files = checks.files(staged, record, conf, copies=len(names), for_libssl=conf == staged.ssl_conf)
+    for name, conf in (("ssl", staged.ssl_conf), ("cryptography", staged.cryptography_conf)):
         tried = checks.ssl_operations() if name == "ssl" else checks.cryptography_operations()
-        version = checks.openssl_version(name)
-        proofs.append(LibcryptoProof(name, version, str(conf.with_name("fips.so")), record.mac, (*files, *tried)))
-    return _proof(record, tuple(proofs))
+        made = (*checks.files(staged, record, conf), *tried)
+        proofs.append(
+            LibcryptoProof(name, checks.openssl_version(name), str(conf.with_name("fips.so")), record.mac, made)
+        )
+    found, process = checks.process(staged)
+    failed = [(f"the libcrypto of {one.name}", check) for one in proofs for check in one.checks if not check.passed]
+    failed += [("this process", check) for check in process if not check.passed]
+    facts = (record.name, record.version, record.build, _now())
+    return Proof(not failed, *facts, tuple(proofs), _reason(failed), found, process)
 
 
-def _proof(record: StagedRecord, libcryptos: tuple[LibcryptoProof, ...]) -> Proof:
-    failed = [(one.name, check) for one in libcryptos for check in one.checks if not check.passed]
-    return Proof(
-        enforced=not failed,
-        provider_name=record.name,
-        provider_version=record.version,
-        provider_build=record.build,
-        time=_now(),
-        libcryptos=libcryptos,
-        reason=_reason(failed),
-    )
+def look_again(staged_folder: Path) -> str:
+    """Whether the files and the loaded libraries are still what they were: why not, as a sentence, or empty.
+
+    Some milliseconds, so it can be done often; the operations are not tried again.
+    """
+    from openmid.fips import checks
+    from openmid.fips.errors import FipsError
+    from openmid.fips.provider import Staged
+
+    staged = Staged(staged_folder.resolve())
+    try:
+        record = staged.record()
+    except FipsError as error:
+        return f"FIPS Enforced Mode is not in force: {error}"
+    failed = [
+        (f"the libcrypto of {name}", check)
+        for name, conf in (("ssl", staged.ssl_conf), ("cryptography", staged.cryptography_conf))
+        for check in checks.files(staged, record, conf)
+        if not check.passed
+    ]
+    failed += [("this process", check) for check in checks.process(staged)[1] if not check.passed]
+    return _reason(failed)
 
 
 def _reason(failed: list[tuple[str, Check]]) -> str:
@@ -94,7 +116,7 @@ def _reason(failed: list[tuple[str, Check]]) -> str:
     outcome = "did not succeed" if check.expected == "succeeds" else "was not refused"
     more = f" ({len(failed) - 1} more checks failed)" if len(failed) > 1 else ""
     detail = f": {check.detail}" if check.detail else ""
-    return f"FIPS Enforced Mode is not in force: in the libcrypto of {name}, {check.name} {outcome}{detail}{more}"
+    return f"FIPS Enforced Mode is not in force: in {name}, {check.name} {outcome}{detail}{more}"
 
 
 def _now() -> str:
