@@ -23,7 +23,7 @@ $(RUN): requirements/run.txt pyproject.toml scripts/need
 	@touch $@
 
 $(DEV): $(RUN) requirements/dev.txt
-	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 check: $(DEV)
