@@ -10,7 +10,7 @@ from cryptography import x509
 
 @dataclass(frozen=True)
 class CertificateFacts:
-    """Names are RFC 4514 strings, times ISO 8601 in UTC, the serial number upper-case hex."""
+    """Names are RFC 4514 strings, times ISO 8601 in UTC, the serial number upper-case hex of whole bytes."""
 
     subject: str = ""
     issuer: str = ""
@@ -31,7 +31,7 @@ def describe(der: bytes) -> CertificateFacts:
     return CertificateFacts(
         subject=subject,
         issuer=issuer,
-        serial=f"{certificate.serial_number:X}",
+        serial=_hex(certificate.serial_number),
         not_before=certificate.not_valid_before_utc.isoformat(),
         not_after=certificate.not_valid_after_utc.isoformat(),
         names=_names(certificate),
@@ -46,3 +46,8 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()
     addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     return tuple(names.get_values_for_type(x509.DNSName) + addresses)
+
+
+def _hex(number: int) -> str:
+    """Two digits a byte, as openssl and nginx write it."""
+    return f"{number:0{2 * ((number.bit_length() + 7) // 8 or 1)}X}"
