@@ -5,6 +5,7 @@ The real one is driven by tests/e2e with the same steps in the browser.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ssl
 import threading
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc import jwe
 from joserfc.jwk import RSAKey
@@ -33,6 +36,8 @@ from openmid.wire.messages import (
     ProfileStatus,
     ResultsAnswer,
     ResultsRequest,
+    SignedProof,
+    proof_statement,
 )
 from openmid.wire.probes import ProbeResult, RestProbe
 from openmid.wire.sealing import registry
@@ -62,7 +67,7 @@ class FakeMid:
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._context = ssl.create_default_context(cafile=str(ca))
         self._key = rsa.generate_private_key(65537, 2048)
-        self._bearer = ""
+        self._bearer = self._sys_id = ""
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.name, self.answer = name, answer
@@ -79,9 +84,16 @@ class FakeMid:
         answer = self._post("/enrol", request, EnrolAnswer)
         private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         opened = jwe.decrypt_compact(answer.credential, RSAKey.import_key(private), registry=registry())
+        self._sys_id = answer.mid_sys_id
         self._bearer = f"Bearer {answer.mid_sys_id}.{(opened.plaintext or b'').decode()}"
         self.fingerprint = answer.fingerprint
         self.beat()
+
+    def _signed(self, what: Proof) -> SignedProof:
+        text = msgspec.json.encode(what).decode()
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+        signature = self._key.sign(proof_statement(self._sys_id, text), pss, hashes.SHA256())
+        return SignedProof(text, base64.b64encode(signature).decode())
 
     def start(self) -> None:
         """Beat and claim until `stop`."""
@@ -102,7 +114,7 @@ class FakeMid:
             started=time.time_ns() // 1000 - 86_400_000_000,
             host_os_distribution="Debian GNU/Linux 12",
             fips_enforced=self.fips,
-            proof=proof() if self.fips else None,
+            proof=self._signed(proof()) if self.fips else None,
             profiles=self.profiles,
             egress=["deny loopback, link-local and metadata addresses", "allow 127.0.0.1:8443 (the partner)"],
         )

@@ -15,6 +15,7 @@ from joserfc import jwe
 from joserfc.jwk import RSAKey
 
 from openmid.fips import keys
+from openmid.fips.proof import Proof
 from openmid.wire import messages, sealing
 from openmid.wire.messages import ClaimAnswer, EnrolAnswer, EnrolRequest, Heartbeat, Job, JobResult
 from openmid.wire.probes import ProbeResult
@@ -150,7 +151,22 @@ class Mid:
         signature = old.sign(messages.rekey_statement(self.sys_id, new), pss, hashes.SHA256())
         return messages.RekeyRequest(new, base64.b64encode(signature).decode())
 
+    def sign(self, proof: Proof) -> messages.SignedProof:
+        """A proof as this MID Server's key signs it."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding, rsa
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        key = load_pem_private_key(self.private_key.encode(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        text = msgspec.json.encode(proof).decode()
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+        signature = key.sign(messages.proof_statement(self.sys_id, text), pss, hashes.SHA256())
+        return messages.SignedProof(text, base64.b64encode(signature).decode())
+
     def heartbeat(self, **what: Any) -> Reply:
+        if isinstance(what.get("proof"), Proof):
+            what["proof"] = self.sign(what["proof"])
         return self.post("/heartbeat", Heartbeat(version="0.1.0", host_name="host.example", started=1, **what))
 
     def claim(self, wait_ms: int = 0, limit: int = 1) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -78,7 +79,7 @@ async def test_calls_in_fips_enforced_mode(
     beat = instance.heartbeats[-1]
     assert beat.fips_enforced
     assert beat.proof
-    assert beat.proof.enforced
+    assert json.loads(beat.proof.text)["enforced"]
 
     _, out, _ = await enforced.sh("status")
     assert "  proved       ssl: " in out

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from openmid.fips.proof import Check, LibcryptoProof, Proof
 from openmid.wire.codec import WireError, decode, encode
-from openmid.wire.messages import ClaimAnswer, Heartbeat, Job, JobResult, ResultsRequest
+from openmid.wire.messages import ClaimAnswer, Heartbeat, Job, JobResult, ResultsRequest, SignedProof
 from openmid.wire.probes import Failure, ProbeResult, RestProbe, TlsFacts
 
-PROOF = Proof(
-    enforced=True,
-    provider_name="OpenSSL FIPS Provider",
-    provider_version="3.0.20",
-    provider_build="3.0.20",
-    time="2026-11-23T10:00:00Z",
-    libcryptos=(LibcryptoProof("ssl", "OpenSSL 3.0.19", "ssl/fips.so", "AB", (Check("MD5", "refused", passed=True),)),),
-)
 PROBE = RestProbe(url="mauth://partner", headers=[("A", "1"), ("A", "2")], query=[("q", "ä"), ("q", "")])
 MESSAGES = [
-    Heartbeat(version="0.1.0", host_name="host", started=1, fips_enforced=True, proof=PROOF),
+    Heartbeat(version="0.1.0", host_name="host", started=1, fips_enforced=True, proof=SignedProof("{}", "c2ln")),
     ClaimAnswer("7", [Job("a" * 32, "lease", 2, PROBE)]),
     ResultsRequest([JobResult("a" * 32, "lease", ProbeResult(3, 200, tls=TlsFacts(version="TLSv1.3")))]),
     ResultsRequest([JobResult("a" * 32, "lease", ProbeResult(3, failure=Failure("dns", "no such host")))]),

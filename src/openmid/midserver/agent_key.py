@@ -36,7 +36,7 @@ from openmid.midserver import redact
 from openmid.midserver.config import write_atomic
 from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.process import PUBLIC_KEY as PUBLIC
-from openmid.wire.messages import RekeyRequest, rekey_statement
+from openmid.wire.messages import RekeyRequest, SignedProof, proof_statement, rekey_statement
 from openmid.wire.sealing import ALGORITHM, ENCRYPTION, SealedFor, fingerprint, registry
 
 KEYSTORE, SECRET = "security/agent_keystore", "security/secret.key"
@@ -128,6 +128,10 @@ class AgentKey:
         """The current public key, signed by the previous one."""
         statement = rekey_statement(mid_sys_id, self.public_key)
         return RekeyRequest(self.public_key, self._pairs[PREVIOUS].sign(statement))
+
+    def sign_proof(self, mid_sys_id: str, text: str) -> SignedProof:
+        """The proof of FIPS Enforced Mode, signed by the current key."""
+        return SignedProof(text, self._pairs[CURRENT].sign(proof_statement(mid_sys_id, text)))
 
     def drop_previous(self) -> None:
         """The instance knows the current key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable
 
 import structlog
@@ -14,6 +15,7 @@ from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.retry import Backoff
 from openmid.midserver.worker import Worker
 from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, JobResult, ResultsAnswer, ResultsRequest
+from openmid.wire.probes import ProbeResult
 
 log = structlog.get_logger()
 
@@ -55,6 +57,7 @@ class ClaimLoop:
         backoff = Backoff()
         while True:
             await self._link.validated.wait()
+            await self._link.guard.in_force.wait()
             free = self._threads - len(self._running) - self._results.qsize()
             if free <= 0:
                 await self._wait_for_room()
@@ -95,6 +98,10 @@ class ClaimLoop:
                 await asyncio.sleep(backoff.next())
 
     def _start(self, job: Job) -> None:
+        if not self._link.guard.in_force.is_set():  # lost while the instance held the claim
+            refused = ProbeResult(time.time_ns() // 1000, failure=self._link.guard.refusal())
+            self._results.put_nowait(JobResult(job.sys_id, job.lease, refused))
+            return
         task = asyncio.create_task(self._work(job))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -138,6 +145,7 @@ class ClaimLoop:
             seconds = 0.0
             with self._outcome("heartbeat", backoff) as outcome:
                 await self._registry.refresh()
+                await self._link.look()
                 seconds = await self._link.beat() / 1000
             await asyncio.sleep(backoff.next() if outcome.failed else seconds)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import structlog
 
 from openmid import __version__
-from openmid.fips.proof import Proof
 from openmid.midserver.agent_key import AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.errors import SealedSecretRefused, StartError
+from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
 from openmid.midserver.redact import learn
@@ -25,6 +25,7 @@ from openmid.wire.messages import (
     Heartbeat,
     HeartbeatAnswer,
     Profile,
+    SignedProof,
 )
 from openmid.wire.sealing import SealedFor
 
@@ -38,7 +39,12 @@ class Link:
     `configuration` is the one at hand."""
 
     def __init__(
-        self, config: Config, key: AgentKey, client: InstanceClient, registry: ProtocolRegistry, proof: Proof | None
+        self,
+        config: Config,
+        key: AgentKey,
+        client: InstanceClient,
+        registry: ProtocolRegistry,
+        guard: FipsGuard | None = None,
     ) -> None:
         self.client = client
         self.validated = asyncio.Event()
@@ -48,7 +54,9 @@ class Link:
         self._config = config
         self._key = key
         self._registry = registry
-        self._proof = proof
+        self.guard = guard or FipsGuard(None, None)
+        self._signed: SignedProof | None = None
+        self._asked: int | None = None
         self._name = config.required("name")
         self._started = time.time_ns() // 1000
         self._egress: list[str] = []
@@ -129,16 +137,37 @@ class Link:
             host_name=platform.node(),
             started=self._started,
             host_os_distribution=_distribution(),
-            status=status,
-            fips_enforced=self._proof is not None and self._proof.enforced,
-            proof=self._proof,
+            status=status if self.guard.in_force.is_set() else "Degraded",
+            fips_enforced=self.guard.enforced,
+            proof=self._signed_proof(),
             profiles=self._registry.statuses(),
             egress=self._egress,
         )
         answer = await self.client.call("/heartbeat", message, HeartbeatAnswer)
         self.wanted_configuration = answer.configuration
         self.note_validated(answer.validated)
+        asked, self._asked = self._asked, answer.prove
+        if asked is not None and answer.prove != asked:  # what was asked before the start, the start has answered
+            await self.guard.prove()
+            self.changed()
+            return 0
         return max(100, answer.interval_ms)
+
+    async def look(self) -> None:
+        """Look whether FIPS Enforced Mode is still in force."""
+        before = self.guard.enforced
+        await self.guard.look()
+        if self.guard.enforced != before:
+            self.changed()
+
+    def _signed_proof(self) -> SignedProof | None:
+        """Signed once, under the key that the instance knows."""
+        text = self.guard.text()
+        if not text:
+            return None
+        if self._signed is None or self._signed.text != text:
+            self._signed = self._key.sign_proof(self._config.required("mid_sys_id"), text)
+        return self._signed
 
     def note_validated(self, validated: bool) -> None:
         """What the instance says of this MID Server's key; logged when it changes."""

@@ -14,13 +14,14 @@ from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
 from openmid.midserver.errors import InstanceUnreachable
+from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.link import Link
 from openmid.midserver.process import write_status
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.retry import Backoff
-from openmid.midserver.start import report_ready
+from openmid.midserver.start import STAGED, not_enforced, report_ready
 from openmid.midserver.worker import Worker
 
 log = structlog.get_logger()
@@ -36,14 +37,15 @@ async def serve(config: Config, proof: Proof | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     name, enforced = config.required("name"), proof is not None
+    guard = await _guard(config, proof)
     threads = config.number("threads.max", 25, 1, 1000)
     egress = Egress.of(config)
     key = agent_key.load_or_create(config.agent, name)
     client = InstanceClient.of(config)
     registry = ProtocolRegistry(config.agent, egress, enforced=enforced)
-    link = Link(config, key, client, registry, proof)
+    link = Link(config, key, client, registry, guard)
     link.report_egress(egress.sentences())
-    link.changed = lambda: _write_status(config, key, link, registry, proof)
+    link.changed = lambda: _write_status(config, key, link, registry)
     link.changed()
     try:
         if await _establish(link, stop):
@@ -53,6 +55,19 @@ async def serve(config: Config, proof: Proof | None) -> None:
     finally:
         await registry.close()
         await client.close()
+
+
+async def _guard(config: Config, proof: Proof | None) -> FipsGuard:
+    """The proof was made before anything else; by now every import is done, and what they loaded is looked at.
+
+    Raises:
+        StartError: a library came with them that the proof does not know.
+    """
+    guard = FipsGuard(config.agent / STAGED if proof else None, proof)
+    await guard.look()
+    if not guard.in_force.is_set():
+        raise not_enforced(config, guard.proof.reason if guard.proof else "")
+    return guard
 
 
 async def _establish(link: Link, stop: asyncio.Event) -> bool:
@@ -80,15 +95,14 @@ async def _establish(link: Link, stop: asyncio.Event) -> bool:
     return False
 
 
-def _write_status(
-    config: Config, key: agent_key.AgentKey, link: Link, registry: ProtocolRegistry, proof: Proof | None
-) -> None:
+def _write_status(config: Config, key: agent_key.AgentKey, link: Link, registry: ProtocolRegistry) -> None:
+    proof = link.guard.proof
     status = {
         "name": config.parameter("name"),
         "instance": link.client.url,
         "fingerprint": key.fingerprint,
         "validated": link.validated.is_set() if link.told else None,
-        "fips_enforced": proof is not None,
+        "fips_enforced": link.guard.enforced,
         "provider": f"{proof.provider_name} {proof.provider_version}" if proof else "",
         "proof": asdict(proof) if proof else None,
         "protocols": {one.protocol: one.error or f"loaded, {one.subject}" for one in registry.statuses()},

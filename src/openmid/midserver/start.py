@@ -55,7 +55,7 @@ def _enter(config: Config) -> None:
     try:
         activation.enter(config.agent / STAGED)
     except FipsError as error:
-        raise _not_enforced(config, str(error), error.hint) from error
+        raise not_enforced(config, str(error), error.hint) from error
 
 
 def _prove(config: Config) -> Proof:
@@ -63,9 +63,9 @@ def _prove(config: Config) -> Proof:
     try:
         proof = prove(config.agent / STAGED)
     except FipsError as error:
-        raise _not_enforced(config, str(error), error.hint) from error
+        raise not_enforced(config, str(error), error.hint) from error
     if not proof.enforced:
-        raise _not_enforced(config, proof.reason, "")
+        raise not_enforced(config, proof.reason)
     log.info(
         "Running in FIPS Enforced mode",
         provider=f"{proof.provider_name} {proof.provider_version}",
@@ -74,7 +74,8 @@ def _prove(config: Config) -> Proof:
     return proof
 
 
-def _not_enforced(config: Config, reason: str, hint: str) -> StartError:
+def not_enforced(config: Config, reason: str, hint: str = "") -> StartError:
+    """Why a MID Server that should be enforced does not run."""
     script = config.agent / "bin/scripts/set-fips-enforced-mode.sh"
     return StartError(f"the MID Server does not start: {reason}", hint or f"{script} off, then on, stages it again")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-from openmid.fips.proof import Proof
 from openmid.wire.probes import ProbeResult, RestProbe
 
 
@@ -67,8 +66,25 @@ class ProfileStatus(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+class SignedProof(msgspec.Struct, frozen=True):
+    """The last proof of FIPS Enforced Mode: `text` is a `fips.proof.Proof` as JSON, `signature` the MID Server's own
+    key's over `proof_statement`: RSASSA-PSS, SHA-256, salt of 32 bytes, base64."""
+
+    text: str
+    signature: str
+
+
+def proof_statement(mid_sys_id: str, text: str) -> bytes:
+    """The bytes that are signed."""
+    return f"openmid proof v1\n{mid_sys_id}\n{text}\n".encode()
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
-    """`/heartbeat`: what a MID Server is. Sent also before it is validated."""
+    """`/heartbeat`: what a MID Server is. Sent also before it is validated.
+
+    `fips_enforced` is what it believes; the instance believes it only with a proof that the MID Server's key signed.
+    `status` is Degraded while a mode that should be enforced is lost: then it takes no work.
+    """
 
     version: str
     host_name: str
@@ -76,17 +92,18 @@ class Heartbeat(msgspec.Struct, frozen=True):
     host_os_distribution: str = ""
     status: str = "Up"
     fips_enforced: bool = False
-    proof: Proof | None = None
+    proof: SignedProof | None = None
     profiles: list[ProfileStatus] = []
     egress: list[str] = []  # the <allow> and <deny> rules in force, in order, as sentences
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True):
-    """`configuration` changes whenever `ConfigurationAnswer` would."""
+    """`configuration` changes whenever `ConfigurationAnswer` would; `prove` whenever somebody asks for a new proof."""
 
     validated: bool
     configuration: str
     interval_ms: int = 5_000
+    prove: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True):

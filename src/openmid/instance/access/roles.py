@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 ADMIN = "admin"
 MID_SERVER = "mid_server"
 ROLES = (ADMIN, MID_SERVER)
-MID_SERVER_MAY = ("view_midserver", "view_enrolmenttoken", "add_enrolmenttoken")
+MID_SERVER_MAY = ("view_midserver", "view_midissue", "view_enrolmenttoken", "add_enrolmenttoken")
 
 
 def create_roles() -> None:

@@ -18,10 +18,10 @@ from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_threa
 from openmid.instance.connections import distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
-from openmid.instance.mid import enrolment
+from openmid.instance.mid import enrolment, proofs
 from openmid.instance.mid.models import HEARTBEAT_MS, Validated
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, reader
+from openmid.instance.records.database import Connection, new_id, reader
 from openmid.instance.records.secrets import digest
 from openmid.instance.records.statements import statements
 from openmid.instance.records.wakeups import wakeups
@@ -40,6 +40,9 @@ from openmid.wire.messages import (
 SQL = statements("openmid.instance.mid", "mid.sql")
 MAX_WAIT_MS = 30_000
 MAX_JOBS = 32
+FIPS = "FIPS Enforced Mode"
+"""The source of an issue."""
+SQL_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 STATUSES = frozenset({"Up", "Paused", "Upgrading", "Upgrade Failed", "Degraded", "Draining", "Drained"})
 log = logging.getLogger("openmid.channel")
 
@@ -52,6 +55,10 @@ class Caller:
     name: str
     validated: bool
     configuration: str
+    public_key: str = ""
+    fingerprint: str = ""
+    fips_enforced: bool = False
+    proof_asked: int = 0
 
 
 def caller(request: Request, credentials: tuple[str, ...] = ("credential_hash",)) -> Caller:
@@ -71,7 +78,16 @@ def caller(request: Request, credentials: tuple[str, ...] = ("credential_hash",)
             "this credential is not one of this instance's MID Servers'",
             "enrol the MID Server again with a new token: openmid instance mid token NAME",
         )
-    return Caller(row["sys_id"], row["name"], row["validated"] == Validated.TRUE, str(row["configuration"]))
+    return Caller(
+        row["sys_id"],
+        row["name"],
+        row["validated"] == Validated.TRUE,
+        str(row["configuration"]),
+        row["public_key"],
+        row["fingerprint"],
+        bool(row["fips_enforced"]),
+        row["proof_asked"],
+    )
 
 
 def validated_caller(request: Request) -> Caller:
@@ -109,33 +125,50 @@ async def rekey(request: Request) -> Response:
 async def heartbeat(request: Request) -> Response:
     found = caller(request)
     message = decode(await body(request), Heartbeat)
-    await asyncio.wrap_future(writer().submit(_note(found.sys_id, message)))
-    return Json(HeartbeatAnswer(found.validated, found.configuration, HEARTBEAT_MS))
+    fips = proofs.standing(found.sys_id, found.public_key, message.fips_enforced, message.proof)
+    if found.fips_enforced and not fips.enforced:
+        log.error("MID Server %s is not in FIPS Enforced Mode any more: %s", found.name, fips.reason)
+    await asyncio.wrap_future(writer().submit(_note(found, message, fips)))
+    return Json(HeartbeatAnswer(found.validated, found.configuration, HEARTBEAT_MS, found.proof_asked))
 
 
-def _note(sys_id: str, message: Heartbeat) -> Callable[[Connection], int]:
+def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[[Connection], int]:
     """The unit of work that notes a heartbeat."""
-    enforced = message.fips_enforced and message.proof is not None and message.proof.enforced
     values: dict[str, object] = {
         "version": message.version[:80],
         "host_name": message.host_name[:255],
         "host_os_distribution": message.host_os_distribution[:255],
         "started": message.started,
         "status": message.status if message.status in STATUSES else "Up",
-        "fips_enforced": int(enforced),
+        "fips_enforced": int(fips.enforced),
         "proof": None,
         "profile_statuses": _text(message.profiles),
         "egress": _text(message.egress),
     }
-    proof = _text(message.proof) if message.proof else ""
 
     def note(connection: Connection) -> int:
-        if proof:
-            values["proof"] = digest(proof)[:32]
-            connection.change(SQL["note_proof"], sys_id=values["proof"], proof=proof)
-        return connection.change(SQL["heartbeat"], sys_id=sys_id, now=clock.now(), **values)
+        if fips.signed:
+            values["proof"] = digest(found.fingerprint + fips.signed.text)[:32]
+            kept = {"proof": fips.signed.text, "signature": fips.signed.signature, "fingerprint": found.fingerprint}
+            connection.change(SQL["note_proof"], sys_id=values["proof"], **kept)
+        _note_issue(connection, found, fips, lost=message.proof is not None)
+        return connection.change(SQL["heartbeat"], sys_id=found.sys_id, now=clock.now(), **values)
 
     return note
+
+
+def _note_issue(connection: Connection, found: Caller, fips: proofs.Standing, *, lost: bool) -> None:
+    """An issue from the heartbeat with which FIPS Enforced Mode is gone until the one with which it is back.
+
+    `lost`: the MID Server should be enforced and is not; else it was switched off, which is said once.
+    """
+    now = clock.now()
+    what = {"mid_server": found.sys_id, "source": FIPS, "now": now, "moment": clock.moment(now).strftime(SQL_MOMENT)}
+    if fips.enforced:
+        connection.change(SQL["resolve_issue"], **what)
+    elif lost or found.fips_enforced:
+        reason = f"{found.name}: {fips.reason}"[:255]
+        connection.change(SQL["note_issue"], sys_id=new_id(), short_description=reason, **what)
 
 
 def _text(data: object) -> str:

@@ -2,13 +2,35 @@
 
 -- name: identify
 -- The MID Server that a credential names, and what each of its requests needs to know.
-SELECT sys_id, name, credential_hash, previous_credential_hash, validated, configuration
+SELECT sys_id, name, credential_hash, previous_credential_hash, validated, configuration,
+    public_key, fingerprint, fips_enforced, proof_asked
 FROM ecc_agent
 WHERE sys_id = :sys_id;
 
 -- name: note_proof
 -- A proof that a MID Server sent, unless it is known.
-INSERT INTO fips_proof (sys_id, proof) VALUES (:sys_id, :proof) ON CONFLICT (sys_id) DO NOTHING;
+INSERT INTO fips_proof (sys_id, proof, signature, fingerprint)
+VALUES (:sys_id, :proof, :signature, :fingerprint)
+ON CONFLICT (sys_id) DO NOTHING;
+
+-- name: note_issue
+-- An issue of a MID Server, or one more time the one that is open.
+INSERT INTO ecc_agent_issue (
+    sys_id, sys_created_on, sys_created_by, sys_updated_on, sys_updated_by, sys_mod_count,
+    mid_server_id, source, short_description, state, count, last_detected
+) VALUES (:sys_id, :moment, 'system', :moment, 'system', 0, :mid_server, :source, :short_description, 'new', 1, :now)
+ON CONFLICT (mid_server_id, source) WHERE state = 'new' DO UPDATE
+SET short_description = :short_description,
+    count = count + 1,
+    last_detected = :now,
+    sys_updated_on = :moment,
+    sys_mod_count = sys_mod_count + 1;
+
+-- name: resolve_issue
+-- The cause of a MID Server's open issue is gone.
+UPDATE ecc_agent_issue
+SET state = 'resolved', resolved = :now, sys_updated_on = :moment, sys_mod_count = sys_mod_count + 1
+WHERE mid_server_id = :mid_server AND source = :source AND state = 'new';
 
 -- name: heartbeat
 -- What a MID Server says of itself. Only these columns: an administrator may save the others at the same moment.

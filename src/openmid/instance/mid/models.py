@@ -36,10 +36,13 @@ class Validated(models.TextChoices):
 
 
 class FipsProof(models.Model):
-    """What a MID Server proved at a start (`fips.proof.Proof` as JSON). Many executions name one; it never changes."""
+    """What a MID Server proved (`fips.proof.Proof` as JSON, word for word as its key, `fingerprint`, signed it). Many
+    executions name one; it never changes."""
 
     sys_id = models.CharField(max_length=32, primary_key=True)  # the first half of the SHA-256 of `proof`
     proof = models.TextField()
+    signature = models.TextField(default="")
+    fingerprint = models.CharField(max_length=95, default="")
 
     class Meta:
         db_table = "fips_proof"
@@ -67,6 +70,7 @@ class MidServer(Record):
     last_refreshed = models.BigIntegerField("Last refreshed (µs)", null=True, blank=True)
     fips_enforced = models.BooleanField("FIPS Enforced", default=False)
     fips_proof = models.ForeignKey(FipsProof, null=True, blank=True, editable=False, on_delete=models.PROTECT)
+    proof_asked = models.BigIntegerField("Proof asked for (µs)", default=0, editable=False)
     profile_statuses: models.JSONField[Any, Any] = models.JSONField("Protocol profiles", default=list, blank=True)
     egress: models.JSONField[Any, Any] = models.JSONField("Egress rules", default=list, blank=True)
     configuration = models.PositiveBigIntegerField("Configuration", default=1, editable=False)
@@ -84,12 +88,46 @@ class MidServer(Record):
         """The proof of FIPS Enforced Mode (`fips.proof.Proof`), if it sent one."""
         return json.loads(self.fips_proof.proof) if self.fips_proof else None
 
+    def ask_for_proof(self) -> None:
+        """With its next heartbeat the MID Server hears that it shall prove FIPS Enforced Mode anew."""
+        self.proof_asked = clock.now()
+        self.save(update_fields=["proof_asked"])
+
     @property
     def status(self) -> str:
         """`Up`, `Down`, or what the MID Server says of itself."""
         if self.last_refreshed is None or clock.now() - self.last_refreshed > DOWN_AFTER:
             return "Down"
         return self.reported_status or "Up"
+
+
+class MidIssue(Record):
+    """Something about a MID Server that an administrator should look at. It ends when its cause does."""
+
+    class State(models.TextChoices):
+        NEW = "new", "New"
+        RESOLVED = "resolved", "Resolved"
+
+    mid_server = models.ForeignKey(MidServer, verbose_name="MID Server", on_delete=models.CASCADE)
+    source = models.CharField("Source", max_length=80)
+    short_description = models.CharField("Short description", max_length=255)
+    state = models.CharField("State", max_length=20, choices=State.choices, default=State.NEW)
+    count = models.PositiveIntegerField("Count", default=1)
+    last_detected = models.BigIntegerField("Last detected (µs)")
+    resolved = models.BigIntegerField("Resolved (µs)", null=True, blank=True)
+
+    class Meta:
+        db_table = "ecc_agent_issue"
+        verbose_name = "MID Server issue"
+        ordering = ("-last_detected",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("mid_server", "source"), condition=models.Q(state="new"), name="one_new_issue_for_each_source"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.short_description
 
 
 class EnrolmentToken(Record):

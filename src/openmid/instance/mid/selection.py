@@ -72,6 +72,12 @@ def _filters(requirement: Requirement, now: int) -> list[tuple[Any, str, str, st
             "compare the key's fingerprint and validate the MID Server",
         ),
         (
+            lambda each: each.reported_status != "Degraded",
+            "mid_server_degraded",
+            "has lost FIPS Enforced Mode, and takes no work",
+            "look into the MID Server's issues for what was lost, and into its agent/logs/agent0.log",
+        ),
+        (
             lambda each: each.up(now),
             "mid_server_down",
             "is Down: it has not been heard of for 15 seconds",

@@ -57,7 +57,7 @@ def action(request: HttpRequest, name: str) -> HttpResponseBase:
 
 @api
 def mid_server(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
-    """POST: `validate` (`{"fingerprint"}`), `invalidate`, `rekey`."""
+    """POST: `validate` (`{"fingerprint"}`), `invalidate`, `rekey`, `prove`."""
     if request.method != "POST":
         return method_not_allowed(request, "POST")
     demand(request, "mid.change_midserver", "validate MID Servers")
@@ -69,6 +69,8 @@ def mid_server(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
             enrolment.validate(found, str(read(request.body).get("fingerprint", "")))
         elif verb == "invalidate":
             enrolment.invalidate(found)
+        elif verb == "prove":
+            found.ask_for_proof()
         else:
             enrolment.request_rekey(found)
     except enrolment.EnrolmentRefused as error:

@@ -19,15 +19,22 @@ from django.forms.models import model_to_dict
 
 from openmid.instance.connections.forms import ConnectionAliasForm, HttpConnectionForm, MidProtocolProfileForm
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
-from openmid.instance.mid.models import MidServer
+from openmid.instance.mid.models import MidIssue, MidServer
 from openmid.instance.records import clock
 from openmid.instance.records.base import SYS_COLUMNS, Record
 from openmid.instance.records.secrets import EncryptedField
 from openmid.instance.table_api.problems import BadInputError, invalid
 
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
-INSIDE = ("credential_hash", "previous_credential_hash", "reported_status", "configuration", "fips_proof")
-MICROSECONDS = ("started", "last_refreshed")
+INSIDE = (
+    "credential_hash",
+    "previous_credential_hash",
+    "reported_status",
+    "configuration",
+    "fips_proof",
+    "proof_asked",
+)
+MICROSECONDS = ("started", "last_refreshed", "last_detected", "resolved")
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ TABLES = {
         Table(HttpConnection, HttpConnectionForm),
         Table(MidProtocolProfile, MidProtocolProfileForm),
         Table(MidServer, computed=("status", "proof"), hidden=INSIDE),
+        Table(MidIssue),
     )
 }
 
