@@ -26,3 +26,12 @@ def test_a_message_survives_the_way(message: object) -> None:
 def test_what_is_not_a_message_is_refused_by_name(raw: bytes) -> None:
     with pytest.raises(WireError, match="not a valid ResultsRequest"):
         decode(raw, ResultsRequest)
+
+
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    whole = encode({"version": "\N{GRINNING FACE}", "host_name": "h", "started": 1}).replace(
+        "\N{GRINNING FACE}".encode(), rb"\ud83d\ude00"
+    )
+    assert decode(whole, Heartbeat).version == "\N{GRINNING FACE}"
+    with pytest.raises(WireError, match="not a valid Heartbeat"):
+        decode(whole.replace(rb"\ude00", b""), Heartbeat)

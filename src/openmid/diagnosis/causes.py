@@ -130,11 +130,11 @@ CAUSES: dict[str, Template] = {
     ),
     "response_too_large": Template(
         "the answer of {target} is larger than {limit_mb} MB",
-        "ask the partner for less, or save the response as an attachment",
+        "ask the partner for less: a filter, or a page at a time",
     ),
     "answer_invalid": Template(
         "the answer of {target} is not HTTP as it should be: {detail}",
-        "check that the connection's Port is one for HTTPS",
+        "check that the connection's Port is one for HTTPS; if it is, the partner, or a proxy before it, has to be mended",
     ),
     "call_failed": Template("the call to {target} failed: {detail}", "look into agent/logs/agent0.log of {mid}"),
 }

@@ -89,5 +89,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    """The exception's own words on one line."""
-    return " ".join((str(error) or type(error).__name__).split())[:300]
+    """The exception's own words on one line. Those of an answer without the URL: people put keys into its query."""
+    words = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return " ".join((words or type(error).__name__).split())[:300]

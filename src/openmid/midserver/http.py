@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import re
 import time
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from openmid.wire.probes import Failure, ProbeResult, RestProbe, Timing, TlsFact
 # RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
 _PATH = "/%:@!$&'()*+,;=~-._"
 _QUERY = _PATH + "?"
+# Python calls these encodings too; of long bodies some take minutes.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -205,11 +208,18 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def _text(answer: _Answer) -> str | None:
-    """The body as text: in the charset that the partner names, else UTF-8; None for what is neither."""
+    """The body as text: in the charset that the partner names, else UTF-8; None for what is neither.
+
+    Half of a surrogate pair (utf-7 can say one) is no text: no message can carry it.
+    """
     try:
-        return answer.body.decode(answer.charset or "utf-8")
-    except (UnicodeDecodeError, LookupError):
+        if codecs.lookup(answer.charset or "utf-8").name in _NO_CHARSETS:
+            return None
+        text = answer.body.decode(answer.charset or "utf-8")
+        text.encode()
+    except (ValueError, LookupError):
         return None
+    return text
 
 
 def _timing(attempt: Attempt, began: int, head: int) -> Timing:

@@ -7,6 +7,7 @@ import time
 import structlog
 
 from openmid.midserver.http import RestRunner
+from openmid.wire.codec import encode
 from openmid.wire.messages import Job, JobResult
 from openmid.wire.probes import Failure, ProbeResult
 
@@ -24,6 +25,7 @@ class Worker:
         started = time.time_ns() // 1000
         try:
             result = await self._rest.run(job.probe)
+            encode(result)  # what cannot be written down must not get as far as the delivery
         except Exception:
             log.exception("a probe failed unexpectedly", job=job.sys_id)
             message = "the MID Server failed unexpectedly; its agent/logs/agent0.log says where"

@@ -25,6 +25,9 @@ def decode(raw: bytes, kind: type[T]) -> T:
         WireError: not JSON, or not a `kind`; says which field.
     """
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = msgspec.json.decode(raw, type=kind)
+        if rb"\ud" in raw or rb"\uD" in raw:
+            encode(message)  # half of a surrogate pair is no text: neither a database nor a message takes it
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise WireError(f"not a valid {kind.__name__}: {error}") from error
+    return message

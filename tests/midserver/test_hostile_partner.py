@@ -1,0 +1,69 @@
+"""A partner that means harm: what it answers ends one call, and nothing else."""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+
+import pytest
+
+from openmid.midserver.worker import Worker
+from openmid.wire.codec import decode, encode
+from openmid.wire.messages import Job, JobResult
+from openmid.wire.probes import MAX_BODY_BYTES, RestProbe
+from tests.midserver.conftest import Authority, Mid
+from tests.midserver.partner import raw_server
+
+
+def answer(body: bytes, *headers: str) -> bytes:
+    head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+async def delivered(mid: Mid, authority: Authority, said: bytes, **probe: object) -> JobResult:
+    """What the instance would read of this answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("localhost").configure_cert(context)
+    async with raw_server(said, context) as port:
+        asked = RestProbe(f"https://localhost:{port}/", ca_certificates=authority.pem, **probe)  # type: ignore[arg-type]
+        return decode(encode(await Worker(mid.runner).run(Job("job", "lease", 0, asked))), JobResult)
+
+
+@pytest.mark.parametrize(
+    ("charset", "body"),
+    [
+        ("utf-7", b"+2AA-"),  # half of a surrogate pair
+        ("unicode_escape", rb"\ud800"),
+        ("raw_unicode_escape", rb"\ud800"),
+        ("utf-16-le", b"\x00\xd8"),
+        ("undefined", b"x"),
+        ("idna", b"xn--a" * 9),
+        ("punycode", b"a" * 200_000 + b"-" + b"b" * 200_000),  # minutes of work for Python
+        ("no-such-charset", b"x"),
+        ("utf-8", b"\xff"),
+    ],
+)
+async def test_what_is_no_text_comes_back_as_bytes(mid: Mid, authority: Authority, charset: str, body: bytes) -> None:
+    said = answer(body, f"Content-Type: text/plain; charset={charset}")
+    result = (await delivered(mid, authority, said)).result
+    assert result.failure is None
+    assert result.body_is_base64
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_bomb_is_an_answer_that_is_too_large(mid: Mid, authority: Authority, coding: str) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
+    body = packer.compress(bytes(MAX_BODY_BYTES * 4)) + packer.flush()
+    said = answer(body, f"Content-Encoding: {coding}")
+    result = (await delivered(mid, authority, said)).result
+    assert result.failure
+    assert result.failure.code == "response_too_large"
+
+
+async def test_a_query_does_not_show_in_a_failure(mid: Mid, authority: Authority) -> None:
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde"
+    result = (await delivered(mid, authority, said, query=[("api_key", "hidden-in-a-query")])).result
+    assert result.failure
+    assert result.failure.code == "answer_invalid"
+    assert "Duplicate Content-Length" in result.failure.message
+    assert "hidden-in-a-query" not in result.failure.message
