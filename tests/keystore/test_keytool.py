@@ -244,7 +244,6 @@ class TestImportKeystore:
         (import_p12("-srcalias", "nosuch"), "Alias <nosuch> does not exist"),
         (import_p12(password="short"), "Keystore password must be at least 6 characters"),
         (import_p12(target="nodir/c.bcfks"), "nodir/c.bcfks cannot be written: the folder nodir does not exist"),
-        (import_p12(target=P12), f"{P12} is both source and destination"),
         (import_p12("-srcprotected"), "-srcprotected is not offered: source keystore on a token"),
         (import_p12("-deststoretype", "JKS"), "keystores of type JKS are not written"),
     ])  # fmt: skip
@@ -382,23 +381,21 @@ class TestList:
         assert (done.status, done.out.splitlines()[0]) == (1, f"keytool error: {sentence}")
 
     def test_names_are_quoted_where_they_must_be(self, keytool: Keytool, pair: Pair) -> None:
-        from openmid.keystore.keytool import describe
+        from openmid.keystore.keytool import names
 
-        assert describe._quoted('Müller, Söhne & "Co"') == '"Müller, Söhne & \\"Co\\""'
-        assert describe._quoted("plain text") == "plain text"
+        assert names.quoted('Müller, Söhne & "Co"') == '"Müller, Söhne & \\"Co\\""'
+        assert names.quoted("plain text") == "plain text"
 
 
 class TestUsage:
     @pytest.mark.parametrize(("words", "first"), [
         (["-bogus"], "Illegal option:  -bogus"),
         (["-list", "foo"], "Illegal option:  foo"),
-        (["-list", "-srcalias", "x"], "Illegal option:  -srcalias"),
         (["-list", "-alias"], "Command option -alias needs an argument."),
         (["-list", "-storepass:env", "NO_SUCH_VARIABLE"], "Cannot find environment variable: NO_SUCH_VARIABLE"),
         (["-list", "-storepass:file", "nosuch"], "Cannot find file: nosuch"),
         (["-list", "-storepass:what", "x"], "Illegal option:  -storepass:what"),
         (["-list", "-v", "-rfc"], "Must not specify both -v and -rfc with 'list' command"),
-        (["-list", "-importkeystore"], "Only one command is allowed: both -list and -importkeystore were specified."),
     ])  # fmt: skip
     def test_wrong_command_lines(self, keytool: Keytool, words: list[str], first: str) -> None:
         done = keytool(*words)
@@ -415,12 +412,26 @@ class TestUsage:
         assert "client.bcfks" in done.out
         assert keytool().status == 0
 
-    @pytest.mark.parametrize("command", ["-genkeypair", "-genkey", "-exportcert", "-printcrl", "-storepasswd"])
+    @pytest.mark.parametrize("command", ["-genseckey", "-gencert", "-importpass", "-importpassword", "-printcrl"])
     def test_commands_that_are_known(self, keytool: Keytool, command: str) -> None:
         done = keytool(command, "-alias", "x", "-whatever")
         assert done.status == 1
-        assert "is not offered yet\nhint: instead: " in done.out
-        assert "Not offered yet. Instead: " in keytool(command, "-help").out
+        assert "is not offered\nhint: instead: " in done.out
+        assert "Not offered. Instead: " in keytool(command, "-help").out
+
+    @pytest.mark.parametrize(("flag", "instead"), [
+        ("-sslserver", "openssl s_client"), ("-jarfile", "jarsigner"), ("-conf", "command line"), ("-signer", "-certreq"),
+    ])  # fmt: skip
+    def test_flags_that_are_known(self, keytool: Keytool, flag: str, instead: str) -> None:
+        done = keytool("-printcert", flag, "x")
+        assert (done.status, done.err) == (1, "")
+        assert done.out.startswith(f"keytool error: {flag} is not offered: ")
+        assert instead in done.out
+
+    def test_flags_of_other_commands_do_no_harm(self, keytool: Keytool) -> None:
+        words = ("-list", "-noprompt", "-keypass", "x", "-keystore", MIXED, "-storepass", "changeit")
+        assert keytool(*words) == keytool("-list", "-keystore", MIXED, "-storepass", "changeit")
+        assert "note: -noprompt, -keypass: accepted; -list does not use it\n" in keytool(*words, "-v").err
 
     def test_an_argument_that_looks_like_a_command(self, keytool: Keytool) -> None:
         done = keytool("-list", "-keystore", MIXED, "-storepass", "-importkeystore")

@@ -11,7 +11,24 @@ import sys
 from collections.abc import Sequence
 
 from openmid.keystore.errors import KeystoreError
-from openmid.keystore.keytool.options import COMMANDS, KeytoolError, Request, UsageError, parse, usage
+from openmid.keystore.keytool.flags import NOT_OFFERED
+from openmid.keystore.keytool.options import KeytoolError, Request, UsageError, parse
+
+_MODULES = {  # each is loaded when its command is called
+    "-certreq": "generate",
+    "-changealias": "change",
+    "-delete": "change",
+    "-exportcert": "show",
+    "-genkeypair": "generate",
+    "-importcert": "import_certificate",
+    "-importkeystore": "import_keystore",
+    "-keypasswd": "change",
+    "-list": "report",
+    "-printcert": "show",
+    "-printcertreq": "show",
+    "-showinfo": "show",
+    "-storepasswd": "change",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,10 +52,14 @@ def _guarded(arguments: list[str]) -> int:
     try:
         request = parse(arguments)
         if request.help or not request.command:
+            from openmid.keystore.keytool.usage import usage
+
             print(usage(request.command or None), file=sys.stdout if request.help else sys.stderr)
             return 0
         _run(request)
     except UsageError as error:
+        from openmid.keystore.keytool.usage import usage
+
         sys.stderr.write(f"{error}\n{usage(error.command)}\n")
         return 1
     except (KeytoolError, KeystoreError) as error:
@@ -60,13 +81,15 @@ def _failed(sentence: str, hint: str) -> int:
 
 
 def _run(request: Request) -> None:
-    if request.command == "-importkeystore":
-        from openmid.keystore.keytool.import_keystore import run
-    elif request.command == "-list":
-        from openmid.keystore.keytool.report import run
-    else:
-        raise KeytoolError(f"{request.command} is not offered yet", f"instead: {COMMANDS[request.command].instead}")
-    run(request)
+    if request.command in NOT_OFFERED:
+        raise KeytoolError(f"{request.command} is not offered", f"instead: {NOT_OFFERED[request.command][1]}")
+    name = f"openmid.keystore.keytool.{_MODULES[request.command]}"
+    __import__(name)
+    sys.modules[name].run(request)
+    if request.verbose:
+        from openmid.keystore.keytool import prompts
+
+        prompts.explain_flags(request)
 
 
 if __name__ == "__main__":

@@ -14,45 +14,66 @@ from openmid.keystore.entries import (
     SecretKeyEntry,
     TrustedCertificateEntry,
 )
-from openmid.keystore.errors import WrongKeyPassword
-from openmid.keystore.keytool import prompts, report
+from openmid.keystore.keytool import prompts, report, stores
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.keytool.prompts import say
+from openmid.keystore.keytool.stores import Opened
 from openmid.keystore.store import KeyStore
 
 _SHORT_FOR_APPROVED = 14  # characters that Bouncy Castle's products ask for in approved-only mode
 
 
-class Target(NamedTuple):
-    """The destination while it is being filled."""
+class Source(NamedTuple):
+    """What is imported. `data` is the file as it was read; `in_place`: it is the destination too."""
 
     store: KeyStore
     path: Path
-    kind: str
-    password: str
+    password: str | None
+    data: bytes
+    in_place: bool
 
 
 def run(request: Request) -> None:
     """Raises KeytoolError, KeystoreError."""
     source_path, target_path = _paths(request)
-    say(f"Importing keystore {source_path} to {target_path}...")
+    in_place = source_path.exists() and target_path.exists() and source_path.samefile(target_path)
+    if not in_place:
+        say(f"Importing keystore {source_path} to {target_path}...")
     if not request.has("-srcalias") and (request.has("-destalias") or request.has("-srckeypass")):
         raise KeytoolError("if alias not specified, destalias and srckeypass must not be specified")
-    target = _target(request, Path(target_path))
-    source, source_password = _source(request, Path(source_path))
-    for note in source.notes:
+    target = _begin(request, target_path) if in_place else _target(request, target_path)
+    source = _source(request, source_path, in_place)
+    for note in source.store.notes:
         say(f"note: {note}")
-    imported = _copy_one(request, source, target) if request.has("-srcalias") else _copy_all(request, source, target)
+    copy = _copy_one if request.has("-srcalias") else _copy_all
+    imported = copy(request, source.store, target)
     if imported:
-        if request.has("-v"):
-            say(f"[Storing {target_path}]")
-        target.store.save(target.path, target.password, target.kind)
-        report.warn_of_weakness({alias: target.store[alias] for alias in imported})
-    if request.has("-v"):
-        _explain(request, source_password, target)
+        _write(request, source, target, imported)
+    if request.verbose:
+        _explain(request, source, target)
 
 
-def _paths(request: Request) -> tuple[str, str]:
+def _write(request: Request, source: Source, target: Opened, imported: list[str]) -> None:
+    if not source.in_place:
+        stores.save(request, target)
+        report.warn(request, None, report.weaknesses(target.store, imported))
+        return
+    backup = next(name for name in _backups(source.path) if not name.exists())
+    formats.write_atomically(backup, source.data)
+    stores.save(request, target._replace(before=source.data))
+    done = f'The original keystore "{source.path}" is backed up as "{backup}"...'
+    if source.store.type != target.kind:
+        done = (
+            f'Migrated "{source.path}" to {target.kind}. The {source.store.type} keystore is backed up as "{backup}".'
+        )
+    report.warn(request, None, [*report.weaknesses(target.store, imported), done])
+
+
+def _backups(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}.old{number or ''}") for number in (0, *range(2, 1000))]
+
+
+def _paths(request: Request) -> tuple[Path, Path]:
     source, target = request.get("-srckeystore"), request.get("-destkeystore")
     if source is None:
         raise KeytoolError("Please specify -srckeystore")
@@ -61,52 +82,62 @@ def _paths(request: Request) -> tuple[str, str]:
     path = Path(source)
     if path.is_file() and path.stat().st_size == 0:
         raise KeytoolError(f"Source keystore file exists, but is empty: {source}")
-    if path.exists() and Path(target).exists() and path.samefile(target):
-        raise KeytoolError(
-            f"{source} is both source and destination", "write into a new file, look at it with -list, then rename it"
-        )
-    return source, target
+    return path, Path(target)
 
 
-def _target(request: Request, path: Path) -> Target:
+def _target(request: Request, path: Path) -> Opened:
     """Begin a new store, or open the one that is there."""
-    asked = request.get("-deststoretype")
-    password = request.get("-deststorepass")
-    question = "Enter destination keystore password:  "
     if not path.exists():
-        kind = formats.canonical(asked or "PKCS12")
-        if kind not in formats.WRITTEN:
-            raise KeytoolError(f"keystores of type {asked} are not written", "give -deststoretype BCFKS or PKCS12")
-        if password is None:
-            password = prompts.new_password(question, "-deststorepass")
-        if len(password) < prompts.MIN_PASSWORD:
-            raise KeytoolError(f"Keystore password must be at least {prompts.MIN_PASSWORD} characters")
-        return Target(KeyStore(kind, str(path)), path, kind, password)
-    if password is None:
-        password = prompts.password(question, "-deststorepass")
-    store = formats.load(path, password, asked)
-    return Target(store, path, store.type, password)
-
-
-def _source(request: Request, path: Path) -> tuple[KeyStore, str | None]:
+        return _begin(request, path)
     data = formats.read_file(path)
+    password = request.get("-deststorepass")
+    if password is None:
+        password = prompts.password("Enter destination keystore password:  ", "-deststorepass")
+    store = formats.loads(data, password, request.get("-deststoretype"), str(path))
+    stores.written_type(store.type)
+    return Opened(store, path, store.type, password, data)
+
+
+def _begin(request: Request, path: Path) -> Opened:
+    kind = stores.written_type(request.get("-deststoretype") or "PKCS12")
+    password = request.get("-deststorepass")
+    if password is None:
+        password = prompts.new_password("Enter destination keystore password:  ", "-deststorepass")
+    stores.long_enough("Keystore", password)
+    return Opened(KeyStore(kind, str(path)), path, kind, password, None)
+
+
+def _source(request: Request, path: Path, in_place: bool) -> Source:
+    data = formats.read_file(path)
+    whole = _with_key(request, data)
     password = request.get("-srcstorepass")
-    if password is None and (formats.recognise(data) != "PEM" or b"ENCRYPTED" in data):
+    if password is None and stores.needs_password(whole):
         password = prompts.password("Enter source keystore password:  ", "-srcstorepass")
-    return formats.loads(data, password, request.get("-srcstoretype"), str(path)), password
+    store = formats.loads(whole, password, request.get("-srcstoretype"), str(path))
+    return Source(store, path, password, data, in_place)
 
 
-def _copy_one(request: Request, source: KeyStore, target: Target) -> list[str]:
-    alias = request.get("-srcalias") or ""
-    if source.type == "PKCS12":
-        alias = alias.lower()
-    if alias not in source:
-        raise KeytoolError(f"Alias <{alias}> does not exist", f"{source.name} holds: {', '.join(source) or 'nothing'}")
+def _with_key(request: Request, data: bytes) -> bytes:
+    """-srckeyfile is the source's private key, as if it stood in the source (both PEM)."""
+    name = request.get("-srckeyfile")
+    if name is None:
+        return data
+    key = formats.read_file(Path(name))
+    for what, content in ((request.get("-srckeystore"), data), (name, key)):
+        if formats.recognise(content) != "PEM":
+            raise KeytoolError(
+                f"{what} is not a PEM file, and -srckeyfile joins two of them", "convert it with openssl"
+            )
+    return key + b"\n" + data
+
+
+def _copy_one(request: Request, source: KeyStore, target: Opened) -> list[str]:
+    alias = stores.known_alias(request.values["-srcalias"], source)
     name = _copy(request, source, alias, request.get("-destalias") or alias, target)
     return [name] if name else []
 
 
-def _copy_all(request: Request, source: KeyStore, target: Target) -> list[str]:
+def _copy_all(request: Request, source: KeyStore, target: Opened) -> list[str]:
     imported = []
     for alias in source:
         name = _copy(request, source, alias, alias, target)
@@ -119,13 +150,14 @@ def _copy_all(request: Request, source: KeyStore, target: Target) -> list[str]:
     return imported
 
 
-def _copy(request: Request, source: KeyStore, alias: str, name: str, target: Target) -> str | None:
+def _copy(request: Request, source: KeyStore, alias: str, wanted: str, target: Opened) -> str | None:
     """Copy one entry; the alias that it got, or None if it was cancelled."""
+    name = stores.spelled(wanted, target.kind)
     if name in target.store:
         if request.has("-noprompt"):
             say(f"Warning: Overwriting existing alias {name} in destination keystore")
         else:
-            name = _another_name(name, target)
+            name = stores.spelled(_another_name(name, target), target.kind)
             if not name:
                 say(f"Entry for alias {alias} not imported.")
                 return None
@@ -136,7 +168,7 @@ def _copy(request: Request, source: KeyStore, alias: str, name: str, target: Tar
     return name
 
 
-def _another_name(name: str, target: Target) -> str:
+def _another_name(name: str, target: Opened) -> str:
     unanswered = f"{target.path} already has an entry '{name}', and there is nobody to ask"
     hint = "-noprompt overwrites it; -srcalias with -destalias gives the new one another name"
     if prompts.yes(f"Existing entry alias {name} exists, overwrite? [no]:  ", unanswered, hint):
@@ -146,32 +178,17 @@ def _another_name(name: str, target: Target) -> str:
 
 def _unlock(request: Request, source: KeyStore, alias: str, entry: KeyEntry) -> None:
     """Open a key: -srckeypass, or the source's store password, or what is typed. Raises WrongKeyPassword."""
+    from openmid.keystore.keytool.change import opens, unlock
+
     given = request.get("-srckeypass")
-    if given is not None and source.type == "PKCS12":
+    if given is not None and source.type == "PKCS12" and opens(entry):
         say("Warning:  Different store and key passwords not supported for PKCS12 KeyStores. "
             "Ignoring user-specified -srckeypass value.")  # fmt: skip
-        given = None
-    if given is not None:
-        entry.unlock(given)
         return
-    try:
-        entry.reveal()
-    except WrongKeyPassword:
-        _ask_for_key_password(alias, entry)
+    unlock(entry, alias, given, "-srckeypass")
 
 
-def _ask_for_key_password(alias: str, entry: KeyEntry) -> None:
-    for attempt in range(3):
-        try:
-            entry.unlock(prompts.password(f"Enter key password for <{alias}>", "-srckeypass"))
-        except WrongKeyPassword:
-            if attempt == 2:
-                raise
-        else:
-            return
-
-
-def _store(request: Request, entry: Entry, name: str, target: Target) -> None:
+def _store(request: Request, entry: Entry, name: str, target: Opened) -> None:
     """A key opens with the destination's store password unless -destkeypass says otherwise."""
     own = request.get("-destkeypass")
     if own is not None and target.kind == "PKCS12":
@@ -192,12 +209,11 @@ def _store(request: Request, entry: Entry, name: str, target: Target) -> None:
         target.store.put(name, OpaqueEntry(entry.object_type, entry.data))
 
 
-def _explain(request: Request, source_password: str | None, target: Target) -> None:
+def _explain(request: Request, source: Source, target: Opened) -> None:
     """What -v adds to keytool's own lines: everything that is different from what one may expect."""
-    report.explain_flags(request)
     if target.kind != "BCFKS":
         return
-    if not request.has("-destkeypass") and (source_password or "") != target.password:
+    if not request.has("-destkeypass") and (source.password or "") != target.password:
         say("note: each key opens with the destination's password; Java's keytool would leave it under the source's")
-    if len(target.password) < _SHORT_FOR_APPROVED:
+    if len(target.password or "") < _SHORT_FOR_APPROVED:
         say(f"note: Bouncy Castle in approved-only mode asks for passwords of {_SHORT_FOR_APPROVED} characters or more")
