@@ -140,6 +140,23 @@ def test_a_lost_job_ends_its_step(api: Api, mid: Mid) -> None:
     assert EccQueueItem.objects.get(response_to=job.sys_id).error_string.startswith("late")
 
 
+@pytest.mark.parametrize("how", ["invalidate", "rekey", "delete"])
+def test_the_waiting_calls_of_a_mid_server_that_is_trusted_no_more_end_at_once(api: Api, mid: Mid, how: str) -> None:
+    records(api)
+    with ThreadPoolExecutor() as pool:
+        sys_id = api.execute("call").json["sys_id"]
+        waiting = pool.submit(api.execute, "call", 10)
+        record = api.get("/api/now/table/ecc_agent").result[0]["sys_id"]
+        if how == "delete":
+            assert api.request("DELETE", f"/api/now/table/ecc_agent/{record}").status == 204
+        else:
+            assert api.post(f"/api/v1/mid-servers/mid1/{how}", {}).status == 200
+        assert waiting.result().json["state"] == "Error"
+    (step,) = api.details(sys_id)["steps"]
+    assert step["error"]["code"] == ("no_mid_server" if how == "delete" else "mid_server_not_validated")
+    assert EccQueueItem.objects.filter(state="ready").count() == 0
+
+
 def test_why_no_mid_server_was_chosen(api: Api) -> None:
     records(api)
     assert error(api)["code"] == "no_mid_server"

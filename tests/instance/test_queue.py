@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection as django_connection
 from django.db import transaction
 
 from openmid.instance.actions import runner
+from openmid.instance.actions.stranded import why
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import MidServer
+from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, connect, database, reader
 from openmid.instance.records.statements import statements
 from openmid.wire.messages import Job, JobResult
@@ -27,6 +30,12 @@ FILES = [
     ("openmid.instance.access", "access.sql"),
 ]
 MID = "a" * 32
+
+
+@pytest.fixture(autouse=True)
+def mid(instance: Folder) -> MidServer:
+    """The MID Server whose jobs these are: validated, Up, with 60 seconds until it is Down."""
+    return MidServer.objects.create(sys_id=MID, name="mid1", validated="true", last_refreshed=clock.now() + 45_000_000)
 
 
 def put(method: str = "GET") -> str:
@@ -51,6 +60,20 @@ def let_leases_run_out() -> int:
     return writer().run(age)
 
 
+def let_time_pass(sys_id: str, minutes: int = 11) -> int:
+    """As if a job was ready, in its MID Server's hands or not, for so long."""
+
+    def age(connection: Connection) -> int:
+        past = minutes * 60_000_000
+        connection.execute(
+            "UPDATE ecc_queue SET sequence = sequence - ?, sys_updated_on = sys_updated_on - ? WHERE sys_id = ?",
+            [past, past, sys_id],
+        )
+        return runner.lapse(connection)
+
+    return writer().run(age)
+
+
 def item(sys_id: str) -> EccQueueItem:
     return EccQueueItem.objects.get(pk=sys_id)
 
@@ -69,7 +92,7 @@ def test_every_statement_is_one_that_the_database_prepares(instance: Folder, pac
 
 def test_a_claim_uses_the_index_of_ready_jobs(instance: Folder) -> None:
     statement = statements("openmid.instance.ecc", "queue.sql")["claim"]
-    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": ""}
+    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": "", "before": 0}
     plan = " ".join(row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {statement}", values))
     assert "ecc_queue_ready" in plan
     assert "SCAN" not in plan
@@ -130,6 +153,80 @@ def test_a_result_just_after_the_lease_still_counts(instance: Folder) -> None:
     (job,) = claim()
     writer().run(lambda connection: connection.execute("UPDATE ecc_queue SET lease_until = 1").rowcount)
     assert deliver(job) == "accepted"
+
+
+def test_a_job_that_nobody_takes_ends(instance: Folder) -> None:
+    old, young = put("POST"), put("POST")
+    assert let_time_pass(young, minutes=9) == 0
+    assert let_time_pass(old) == 1
+    assert (item(old).state, item(old).error_string) == ("error", "mid_server_busy")
+    assert [job.sys_id for job in claim(limit=9)] == [young]
+
+
+def test_a_job_that_is_too_old_is_not_claimed_before_it_ends(instance: Folder) -> None:
+    old = put("POST")
+    MidServer.objects.all().delete()  # what `lapse` looks for comes second
+    with connect(database()) as direct:
+        direct.execute("UPDATE ecc_queue SET sequence = 1, sys_updated_on = 1")
+    assert claim() == []
+    assert let_time_pass(old) == 1
+
+
+def test_the_time_of_a_repeated_job_begins_anew(instance: Folder) -> None:
+    sys_id = put("GET")
+    claim()
+    assert let_time_pass(sys_id) == 0
+    assert let_leases_run_out() == 0
+    assert [job.sys_id for job in claim()] == [sys_id]
+
+
+@pytest.mark.parametrize("validated", ["false", "rekey"])
+def test_the_jobs_of_a_mid_server_that_lost_its_validation_end(instance: Folder, validated: str) -> None:
+    ready, running = put("GET"), put("GET")
+    (job,) = claim()
+    MidServer.objects.update(validated=validated)
+    assert let_time_pass(ready if ready != job.sys_id else running, minutes=0) == 1
+    assert let_leases_run_out() == 1
+    assert {item(each).error_string for each in (ready, running)} == {"mid_server_not_validated"}
+
+
+def test_the_jobs_of_a_mid_server_that_was_deleted_end(instance: Folder) -> None:
+    sys_id = put("GET")
+    MidServer.objects.all().delete()
+    assert let_time_pass(sys_id, minutes=0) == 1
+    assert item(sys_id).error_string == "no_mid_server"
+
+
+def test_looking_for_stranded_jobs_reads_ready_ones_only(instance: Folder) -> None:
+    statement = statements("openmid.instance.ecc", "queue.sql")["stranded"]
+    plan = [row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {statement}", {"before": 1, "limit": 1})]
+    assert "SCAN item USING INDEX ecc_queue_ready" in plan
+
+
+def stranded(**changed: Any) -> queue.Stranded:
+    good: dict[str, Any] = {"attempts": 0, "validated": "true", "reported_status": "Up", "last_refreshed": 0}
+    return queue.Stranded("job", "mid1", **(good | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "words"),
+    [
+        ({}, "mid_server_down", "has been Down since 1970-01-01T00:00:00.000Z"),
+        ({"last_refreshed": None}, "mid_server_down", "has been Down since it enrolled"),
+        ({"last_refreshed": 60_000_000}, "mid_server_busy", "has other calls to make"),
+        ({"last_refreshed": 60_000_000, "reported_status": "Draining"}, "mid_server_down", "is Draining"),
+        ({"validated": "rekey"}, "mid_server_not_validated", "lost its validation"),
+        ({"validated": None}, "no_mid_server", "was deleted"),
+    ],
+)
+def test_why_a_call_was_never_made(changed: dict[str, Any], code: str, words: str) -> None:
+    failure = why(stranded(**changed), 61_000_000)
+    assert failure.code == code
+    assert failure.message.startswith("MID Server mid1 ")
+    assert words in failure.message
+    assert failure.message.endswith(": nothing was sent to the partner")
+    assert failure.remedy.endswith("run the action again")
+    assert "may have reached" in why(stranded(**changed, attempts=1), 61_000_000).message
 
 
 def test_a_failing_unit_takes_no_other_with_it(instance: Folder) -> None:

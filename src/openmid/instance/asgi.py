@@ -20,35 +20,41 @@ from starlette.types import ASGIApp
 
 from openmid.instance.actions import runner
 from openmid.instance.channel.wing import HANDLERS, ROUTES
+from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import close_writer, writer
+from openmid.instance.records.wakeups import wakeups
 
 LAPSE_S = 5.0
 log = logging.getLogger("openmid.instance")
 
 
-async def _take_back_leases() -> None:
-    """Every few seconds: jobs whose lease ran out."""
-    while True:
-        try:
-            lost = await asyncio.wrap_future(writer().submit(runner.lapse))
-        except Exception:
-            log.exception("leases could not be looked through")
-        else:
+async def _end_lost_jobs() -> None:
+    """Every few seconds, and when a MID Server loses its trust or its record: jobs that will have no result."""
+    with wakeups.waiting("lost jobs") as woken:
+        while True:
+            woken.clear()
+            lost = 0
+            try:
+                lost = await asyncio.wrap_future(writer().submit(runner.lapse))
+            except Exception:
+                log.exception("lost jobs could not be looked for")
             if lost:
-                log.warning("%d jobs were lost: their MID Server took them and did not answer", lost)
-        await asyncio.sleep(LAPSE_S)
+                log.warning("%d jobs ended without a result; their executions say why", lost)
+            if lost < queue.AT_ONCE:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), LAPSE_S)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """The writer runs as long as the application does."""
-    leases = asyncio.create_task(_take_back_leases())
+    lost_jobs = asyncio.create_task(_end_lost_jobs())
     try:
         yield
     finally:
-        leases.cancel()
+        lost_jobs.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await leases
+            await lost_jobs
         await asyncio.to_thread(close_writer)
 
 

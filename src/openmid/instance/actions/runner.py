@@ -13,6 +13,7 @@ import msgspec
 
 from openmid.diagnosis import diagnose_answer
 from openmid.instance.actions.planner import Plan, plan
+from openmid.instance.actions.stranded import why
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
@@ -87,13 +88,20 @@ def take(connection: Connection, mid: str, results: list[JobResult]) -> ResultsA
 
 
 def lapse(connection: Connection) -> int:
-    """Take back the jobs whose lease ran out, and end the steps whose outcome nobody knows. Returns how many ended."""
-    lost = queue.lapse(connection)
-    for job in lost:
-        step = connection.first(SQL["step_of_item"], item=job.sys_id)
+    """Take back the jobs whose lease ran out; end the steps whose outcome nobody knows, and those that nobody will run.
+
+    Returns how many jobs ended.
+    """
+    ended = [(job.sys_id, OUTCOME_UNKNOWN) for job in queue.lapse(connection)]
+    for job in queue.stranded(connection):
+        failure = why(job, clock.now())
+        queue.fail(connection, job.sys_id, failure.code)
+        ended.append((job.sys_id, failure))
+    for sys_id, failure in ended:
+        step = connection.first(SQL["step_of_item"], item=sys_id)
         if step is not None:
-            _end_step(connection, step, OUTCOME_UNKNOWN)
-    return len(lost)
+            _end_step(connection, step, failure)
+    return len(ended)
 
 
 def _continue(connection: Connection, execution: str) -> None:

@@ -18,7 +18,12 @@ SQL = statements("openmid.instance.ecc", "queue.sql")
 LEASE_US = 60 * 1_000_000
 """A MID Server has this long, and the probe's own timeout, to answer."""
 
+MAX_READY_US = 10 * 60 * 1_000_000
+"""Whoever asked for a call does not expect it hours later: a job that nobody has taken by then ends."""
+
 MAX_ATTEMPTS = 3
+AT_ONCE = 100
+"""So many jobs at most end in one unit of work."""
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
 STANDARD = 2
 
@@ -33,6 +38,18 @@ class Lost:
     mid_server: str
     attempts: int
     error: str
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """A job that is ready and will not be run; its MID Server as it is now, `validated` None where it was deleted."""
+
+    sys_id: str
+    mid_server: str
+    attempts: int
+    validated: str | None
+    reported_status: str | None
+    last_refreshed: int | None
 
 
 def put(connection: Connection, probe: RestProbe, mid: str, mid_name: str, correlator: str, source: str) -> str:
@@ -60,7 +77,9 @@ def put(connection: Connection, probe: RestProbe, mid: str, mid_name: str, corre
 
 def claim(connection: Connection, mid: str, limit: int) -> list[Job]:
     """Up to `limit` jobs for the MID Server `mid`, in the queue's order, under a lease."""
-    rows = connection.run(SQL["claim"], mid_server=mid, limit=limit, lease=new_id(), now=clock.now(), lease_us=LEASE_US)
+    now = clock.now()
+    times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
+    rows = connection.run(SQL["claim"], mid_server=mid, limit=limit, lease=new_id(), **times)
     rows.sort(key=lambda row: (row["priority"], row["sequence"]))
     return [
         Job(row["sys_id"], row["lease"], row["lease_until"], msgspec.json.decode(row["payload"], type=RestProbe))
@@ -91,14 +110,35 @@ def lapse(connection: Connection) -> list[Lost]:
     """Jobs whose lease ran out: ready again where the request may be repeated, else an error. Returns those lost."""
     now = clock.now()
     lost = []
-    for row in connection.run(SQL["lapsed"], now=now):
+    for row in connection.run(SQL["lapsed"], now=now, limit=AT_ONCE):
         if row["idempotent"] and row["attempts"] < MAX_ATTEMPTS:
             connection.change(SQL["requeue"], sys_id=row["sys_id"], now=now)
             connection.wakes.append(f"mid:{row['mid_server']}")
             continue
-        connection.change(SQL["fail"], sys_id=row["sys_id"], error_string="outcome_unknown", now=now)
+        fail(connection, row["sys_id"], "outcome_unknown")
         lost.append(Lost(row["sys_id"], row["agent"].removeprefix("mid.server."), row["attempts"], "outcome_unknown"))
     return lost
+
+
+def stranded(connection: Connection) -> list[Stranded]:
+    """Jobs that nobody will take: `fail` ends them."""
+    rows = connection.run(SQL["stranded"], before=clock.now() - MAX_READY_US, limit=AT_ONCE)
+    return [
+        Stranded(
+            row["sys_id"],
+            row["agent"].removeprefix("mid.server."),
+            row["attempts"],
+            row["validated"],
+            row["reported_status"],
+            row["last_refreshed"],
+        )
+        for row in rows
+    ]
+
+
+def fail(connection: Connection, sys_id: str, code: str) -> None:
+    """End a job that has no result."""
+    connection.change(SQL["fail"], sys_id=sys_id, error_string=code, now=clock.now())
 
 
 def _insert_input(connection: Connection, item: sqlite3.Row, outcome: JobResult, error: str) -> str:

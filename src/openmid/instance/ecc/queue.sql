@@ -13,6 +13,7 @@ INSERT INTO ecc_queue (
 
 -- name: claim
 -- Take the first ready jobs of one MID Server, under a lease of their own. RETURNING has no order: the caller sorts.
+-- Those that are ready since before `:before` are stranded.
 UPDATE ecc_queue
 SET state = 'processing',
     lease = :lease,
@@ -22,6 +23,7 @@ SET state = 'processing',
 WHERE sys_id IN (
     SELECT sys_id FROM ecc_queue
     WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server
+        AND (sequence >= :before OR sys_updated_on >= :before)
     ORDER BY priority, sequence
     LIMIT :limit
 )
@@ -60,7 +62,24 @@ SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, i
 FROM ecc_queue
 WHERE queue = 'output' AND state = 'processing' AND lease_until < :now
 ORDER BY lease_until
-LIMIT 100;
+LIMIT :limit;
+
+-- name: stranded
+-- Ready jobs that will not be run: their MID Server is not trusted or not there any more, or has let them wait since
+-- before `:before`. A job's sequence is about the time at which it was put, so the index passes over the young ones.
+SELECT
+    item.sys_id,
+    item.agent,
+    item.attempts,
+    mid.validated,
+    mid.reported_status,
+    mid.last_refreshed
+FROM ecc_queue AS item INDEXED BY ecc_queue_ready
+LEFT JOIN ecc_agent AS mid ON mid.sys_id = item.mid_server
+WHERE item.queue = 'output' AND item.state = 'ready' AND (
+    mid.validated IS NULL OR mid.validated != 'true' OR (item.sequence < :before AND item.sys_updated_on < :before)
+)
+LIMIT :limit;
 
 -- name: requeue
 -- Back to ready: the request may safely be made again (RFC 9110, section 9.2.2).

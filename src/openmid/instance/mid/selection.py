@@ -26,7 +26,7 @@ class Requirement(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A MID Server as selection sees it. `open_jobs` are those that wait for it or run."""
+    """A MID Server as selection sees it. `open_jobs` are those that wait for it."""
 
     sys_id: str
     name: str
@@ -38,9 +38,8 @@ class Candidate:
     open_jobs: int
 
     def up(self, now: int) -> bool:
-        """Whether it has been heard of lately, and takes work."""
-        heard = self.last_refreshed is not None and now - self.last_refreshed <= DOWN_AFTER
-        return heard and self.reported_status in ("", "Up")
+        """Whether it has been heard of lately."""
+        return self.last_refreshed is not None and now - self.last_refreshed <= DOWN_AFTER
 
 
 def choose(candidates: list[Candidate], requirement: Requirement, now: int) -> Candidate | Failure:
@@ -82,6 +81,12 @@ def _filters(requirement: Requirement, now: int) -> list[tuple[Any, str, str, st
             "mid_server_down",
             "is Down: it has not been heard of for 15 seconds",
             "start it (agent/bin/mid.sh start) and look into agent/logs/agent0.log",
+        ),
+        (
+            lambda each: each.reported_status in ("", "Up"),
+            "mid_server_down",
+            "takes no new work: it is paused, draining or being upgraded",
+            "wait until it is Up again; one that was draining has to be started (agent/bin/mid.sh start)",
         ),
         (
             lambda each: not requirement.require_fips or each.fips_enforced,
