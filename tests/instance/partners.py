@@ -151,7 +151,7 @@ class Mid:
         signature = old.sign(messages.rekey_statement(self.sys_id, new), pss, hashes.SHA256())
         return messages.RekeyRequest(new, base64.b64encode(signature).decode())
 
-    def sign(self, proof: Proof) -> messages.SignedProof:
+    def sign(self, proof: object) -> messages.SignedProof:
         """A proof as this MID Server's key signs it."""
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding, rsa

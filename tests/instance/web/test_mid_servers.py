@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.test import Client
 from django.urls import reverse
@@ -104,3 +105,23 @@ def test_status_up_and_down(page: Page) -> None:
     listed = " ".join(page("mid_midserver_changelist").split())
     assert len(re.findall(r"> Up </span>", listed)) == 1
     assert len(re.findall(r"> Down </span>", listed)) == 1
+
+
+def test_an_issue_is_on_its_page_and_in_the_list(api: Api, mid: Mid, admin: Client, page: Page) -> None:
+    mid.heartbeat(fips_enforced=True, proof=PROOF)
+    mid.heartbeat(status="Degraded", proof=replace(PROOF, enforced=False, reason="the module is another one"))
+    shown = page("mid_midserver_change", mid.sys_id)
+    assert "mid1: the module is another one" in shown
+    assert "Lost" in shown
+    listed = page("mid_midissue_changelist")
+    assert "mid1: the module is another one" in listed
+    assert reverse("admin:mid_midissue_changelist") in page("mid_midserver_changelist")
+    assert admin.post(reverse("admin:mid_midissue_add")).status_code == 403
+
+
+def test_prove_is_a_button_where_there_is_something_to_prove(api: Api, mid: Mid, admin: Client, page: Page) -> None:
+    assert "Prove" not in page("mid_midserver_change", mid.sys_id)
+    mid.heartbeat(fips_enforced=True, proof=PROOF)
+    assert "Prove" in page("mid_midserver_change", mid.sys_id)
+    assert press(admin, "prove", MidServer.objects.get()) == f"/mid/midserver/{mid.sys_id}/change/"
+    assert MidServer.objects.get().proof_asked > 0

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import Folder
 from openmid.instance.mid import enrolment
-from openmid.instance.mid.models import EnrolmentToken, MidServer, Validated
+from openmid.instance.mid.models import EnrolmentToken, MidIssue, MidServer, Validated
 from openmid.instance.records import clock
 from openmid.instance.web import labels
 from openmid.instance.web.site import site
@@ -56,7 +56,7 @@ class MidServerAdmin(Admin):
     search_fields = ("name", "host_name")
     list_filter = ("validated", "fips_enforced")
     actions_list = ("enrolment_token",)
-    actions_detail = ("validate", "invalidate", "rekey")
+    actions_detail = ("validate", "invalidate", "rekey", "prove")
     change_form_template = "openmid/mid_server.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -75,6 +75,11 @@ class MidServerAdmin(Admin):
         """Who may invalidate `obj` (a sys_id): an administrator, unless it is not validated anyway."""
         trusted = MidServer.objects.filter(pk=obj, validated=Validated.TRUE).exists()
         return trusted and request.user.has_perm("mid.change_midserver")
+
+    def has_prove_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may ask `obj` (a sys_id) for a new proof: an administrator, where there is something to prove."""
+        provable = MidServer.objects.filter(pk=obj, fips_proof__isnull=False).exists()
+        return provable and request.user.has_perm("mid.change_midserver")
 
     def has_token_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may make enrolment tokens."""
@@ -137,6 +142,22 @@ class MidServerAdmin(Admin):
         messages.warning(request, f"MID Server {mid} may enrol again with another key. Make it a new enrolment token.")
         return _reload(object_id)
 
+    @action(
+        description="Prove",
+        permissions=["prove"],
+        dialog={
+            "title": "Prove FIPS Enforced Mode anew?",
+            "description": "The running MID Server tries every operation again, and signs what came of it.",
+            "form_class": DialogForm,
+            "form_submit_text": "Prove",
+        },
+    )
+    def prove(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        mid = get_object_or_404(MidServer, pk=object_id)
+        mid.ask_for_proof()
+        messages.success(request, f"MID Server {mid} hears of it with its next heartbeat, and shows a new proof then.")
+        return _reload(object_id)
+
     @action(description="New enrolment token", permissions=["token"], url_path="enrolment-token")
     def enrolment_token(self, request: HttpRequest) -> HttpResponse:
         if not self.has_token_permission(request):
@@ -170,6 +191,8 @@ def presented(mid: MidServer) -> dict[str, Any]:
     return {
         "status_label": labels.mid_status(mid.status),
         "proof": mid.proof,
+        "proof_record": mid.fips_proof,
+        "issues": mid.midissue_set.filter(state=MidIssue.State.NEW),
         "started": clock.moment(mid.started) if mid.started else None,
         "refreshed": labels.ago(mid.last_refreshed),
         "profile_rows": [

@@ -40,6 +40,7 @@ NAVIGATION = [
         "title": "MID Server",
         "items": [
             _item("Servers", "dns", "admin:mid_midserver_changelist", "mid.view_midserver"),
+            _item("Issues", "report", "admin:mid_midissue_changelist", "mid.view_midissue"),
             _item(
                 "MID Protocol Profiles",
                 "badge",
