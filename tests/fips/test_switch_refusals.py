@@ -81,7 +81,7 @@ def test_a_failed_proof_puts_everything_back(started: Path, provider: Provider, 
     assert snapshot(started) == before
 
 
-@pytest.mark.parametrize("step", ["_put_in_place", "status", "_make_material"])
+@pytest.mark.parametrize("step", ["_put_in_place", "_stands", "_make_material"])
 def test_a_failure_at_any_step_puts_everything_back(
     started: Path, provider: Provider, python: Python, step: str
 ) -> None:
@@ -169,7 +169,7 @@ def test_a_failing_off_stays_enforced(agent: Path, switch: Switch, python: Pytho
     code = (
         "import sys; from pathlib import Path; from openmid.midserver import fips_mode, fips_backup\n"
         "def failing(self): raise OSError(28, 'No space left on device', 'manifest.json')\n"
-        "fips_backup.Backup.note_changes = failing\n"
+        "fips_backup.Backup.set_stage_aside = failing\n"
         "try: fips_mode.switch_off(Path(sys.argv[1]))\n"
         "except fips_mode.SwitchError as error: print(error)\n"
     )

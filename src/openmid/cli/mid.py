@@ -154,6 +154,19 @@ def status(folder: Path, as_json: bool) -> None:
     raise SystemExit(0 if found["running"] else NOT_RUNNING)
 
 
+@mid.command()
+@_agent
+def rekey(folder: Path) -> None:
+    """Make a new key pair for the stopped MID Server, and announce it to the instance."""
+    from openmid.midserver import rekey as room
+
+    done = room.rekey(folder)
+    click.echo(f"fingerprint    {done.fingerprint}")
+    for path in done.backups:
+        click.echo(f"backup         {path}")
+    click.echo(f"announced      {done.announced}")
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {what}" for name, what in value.items()) or "none"

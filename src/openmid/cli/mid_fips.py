@@ -116,11 +116,15 @@ def _report(done: fips_mode.Outcome) -> None:
     ):
         for path in paths:
             click.echo(f"{word:<9} {path}")
+    for sentence in done.repaired:
+        click.echo(f"repaired  {sentence}")
+    if done.announced:
+        click.echo(f"announced {done.announced}")
     for sentence in done.kept:
         click.echo(f"kept      {sentence}")
     click.echo(
         f"FIPS Enforced Mode is {'already ' if done.already else ''}{mode}"
-        + ("; nothing was changed" if done.already else "")
+        + ("; nothing was changed" if done.already and not done.repaired else "")
     )
     if not done.already:
         click.echo("start the MID Server: agent/bin/mid.sh start", err=True)

@@ -40,6 +40,8 @@ from openmid.wire.messages import RekeyRequest, SignedProof, proof_statement, re
 from openmid.wire.sealing import ALGORITHM, ENCRYPTION, SealedFor, fingerprint, registry
 
 KEYSTORE, SECRET = "security/agent_keystore", "security/secret.key"
+ANNOUNCING = "security/announcing"
+"""Holds the new key's fingerprint from the moment it is sent to the instance until the old key is dropped."""
 CURRENT, PREVIOUS = "mid", "previous"
 LIFETIME = timedelta(days=3650)
 
@@ -171,7 +173,12 @@ def create(agent: Path, name: str, conf: Path | None = None) -> str:
     password, path = _password(agent), agent / KEYSTORE
     store = keystore.load(path, password, "BCFKS") if path.exists() else KeyStore()
     old = store.private_keys().get(CURRENT)
-    # With two announcements outstanding, the instance knows the elder key.
+    if PREVIOUS in store and (agent / ANNOUNCING).exists():
+        raise StartError(
+            "the last new key was sent to the instance and its answer was lost: the instance may know either",
+            "start the MID Server once while the instance can be reached, then do this again",
+        )
+    # Of two keys that were never announced the instance knows neither: the elder one stays.
     if old is not None and PREVIOUS not in store:
         store.set_private_key(PREVIOUS, old.private_key, old.certificates)
     der = keys.generate("RSA-3072", conf)

@@ -51,10 +51,11 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let what was renamed or removed in `folder` be on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -159,6 +160,11 @@ class Config:
 
         return _TAG.sub(change, self._text), count
 
+    @property
+    def content(self) -> bytes:
+        """What `save` writes."""
+        return self._text.encode()
+
     def save(self) -> None:
         """Write the file, whole or not at all, with the permissions that it has.
 
@@ -166,7 +172,7 @@ class Config:
             ConfigError: it cannot be written.
         """
         try:
-            write_atomic(self.path, self._text.encode(), self.path.stat().st_mode & 0o777)
+            write_atomic(self.path, self.content, self.path.stat().st_mode & 0o777)
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {_reason(error)}") from error
 

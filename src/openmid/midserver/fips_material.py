@@ -18,8 +18,8 @@ from openmid.fips import activation
 from openmid.fips.errors import FipsError
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.errors import MidError, StartError
+from openmid.midserver.fips_backup import STAGED
 
-STAGED = "security/fips"
 TRUSTSTORE = "security/truststore.bcfks"
 TRUSTSTORE_PATH, TRUSTSTORE_PASSWORD = "mid.https.truststore.path", "mid.https.truststore.password"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from openmid import __version__
-from openmid.midserver.agent_key import AgentKey
+from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.fips_guard import FipsGuard
@@ -75,12 +75,20 @@ class Link:
         """
         if not self._path(CREDENTIAL).exists():
             await self._enrol()
+        await self.introduce()
+        await self.beat()
+
+    async def introduce(self) -> None:
+        """Take up the credential; and announce a new key, if there is one.
+
+        Raises:
+            InstanceUnreachable, InstanceRefused, StartError: as `establish`.
+        """
         mid_sys_id = self._config.required("mid_sys_id")
         sealed = self._path(CREDENTIAL).read_text()
         self.client.authorise(mid_sys_id, self._open_credential(mid_sys_id, sealed))
         if self._key.has_previous:
             await self._rekey(mid_sys_id)
-        await self.beat()
 
     async def _enrol(self) -> None:
         token_path = self._path(TOKEN)
@@ -101,7 +109,7 @@ class Link:
         self._keep(answer)
         token_path.unlink()
         if self._key.has_previous:  # switched before the first contact: the instance has only ever seen this one
-            self._key.drop_previous()
+            self._drop_previous()
         log.info(f"enrolled as {self._name}", fingerprint=self._key.fingerprint, mid_sys_id=answer.mid_sys_id)
 
     def _keep(self, answer: EnrolAnswer) -> None:
@@ -120,11 +128,17 @@ class Link:
             raise StartError(str(error), hint) from error
 
     async def _rekey(self, mid_sys_id: str) -> None:
+        # From now on the instance may know the new key, also when its answer is lost: nobody may take the key back.
+        write_atomic(self._path(ANNOUNCING), f"{self._key.fingerprint}\n".encode())
         answer = await self.client.call("/rekey", self._key.rekey_request(mid_sys_id), EnrolAnswer)
         self._keep(answer)
         self.client.authorise(mid_sys_id, self._open_credential(mid_sys_id, answer.credential))
-        self._key.drop_previous()
+        self._drop_previous()
         log.info("the instance knows the new key", fingerprint=self._key.fingerprint)
+
+    def _drop_previous(self) -> None:
+        self._key.drop_previous()
+        self._path(ANNOUNCING).unlink(missing_ok=True)
 
     async def beat(self, status: str = "Up") -> int:
         """One heartbeat. Returns the milliseconds until the next.

@@ -14,8 +14,8 @@ from openmid import __version__
 from openmid.fips import activation
 from openmid.fips.errors import FipsError
 from openmid.fips.proof import Proof, prove
-from openmid.midserver import logs
-from openmid.midserver.config import Config
+from openmid.midserver import fips_backup, logs
+from openmid.midserver.config import Config, agent_folder
 from openmid.midserver.errors import MidError, StartError
 from openmid.midserver.process import Lock
 
@@ -33,12 +33,15 @@ def run(folder: Path, *, console: bool) -> None:
     Raises:
         MidError: it cannot start; one sentence.
     """
+    _repair(folder, console=console)
     config = Config.read(folder)
     if config.fips_enforced:
         _enter(config)
     logs.configure(config.agent, config.parameter("mid.log.level", "info"), console=console)
     lock = Lock(config.agent)
     try:
+        if Config.read(folder).fips_enforced != config.fips_enforced:
+            raise StartError("FIPS Enforced Mode was switched while this MID Server started", "start it again")
         log.info(f"openmid {__version__} starts", name=config.parameter("name"), pid=os.getpid())
         proof = _prove(config) if config.fips_enforced else None
         from openmid.midserver.service import serve  # imports cryptography
@@ -49,6 +52,21 @@ def run(folder: Path, *, console: bool) -> None:
         raise
     finally:
         lock.release()
+
+
+def _repair(folder: Path, *, console: bool) -> None:
+    """Put back what an interrupted switch of FIPS Enforced Mode left, before anything is read."""
+    agent = agent_folder(folder)
+    if not fips_backup.under_way(agent):
+        return
+    lock = Lock(agent)
+    try:
+        sentences = fips_backup.recover(agent)
+    finally:
+        lock.release()
+    logs.configure(agent, "info", console=console)
+    for sentence in sentences:
+        log.warning(sentence)
 
 
 def _enter(config: Config) -> None:
