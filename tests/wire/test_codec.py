@@ -35,3 +35,9 @@ def test_half_of_a_surrogate_pair_is_no_text() -> None:
     assert decode(whole, Heartbeat).version == "\N{GRINNING FACE}"
     with pytest.raises(WireError, match="not a valid Heartbeat"):
         decode(whole.replace(rb"\ude00", b""), Heartbeat)
+
+
+@pytest.mark.parametrize("started", [-(10**17), -2, 10**18, 10**30])
+def test_a_time_is_one_that_clocks_and_databases_can_hold(started: int) -> None:
+    with pytest.raises(WireError, match=r"\$\.started"):
+        decode(encode({"version": "1", "host_name": "h", "started": started}), Heartbeat)

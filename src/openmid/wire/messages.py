@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from openmid.wire.probes import ProbeResult, RestProbe
+from openmid.wire.probes import Microseconds, ProbeResult, RestProbe
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
     version: str
     host_name: str
-    started: int
+    started: Microseconds
     host_os_distribution: str = ""
     status: str = "Up"
     fips_enforced: bool = False

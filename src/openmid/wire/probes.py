@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Microseconds = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+"""A time or a duration that every clock and database can hold; -1: none."""
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 """A larger response that is not saved as an attachment is an error."""
@@ -38,10 +43,10 @@ class TlsFacts(msgspec.Struct, frozen=True):
 class Timing(msgspec.Struct, frozen=True):
     """Where a call's time went, in microseconds; -1 where a phase did not happen (a reused connection)."""
 
-    connect: int = -1
-    tls: int = -1
-    first_byte: int = -1
-    total: int = -1
+    connect: Microseconds = -1
+    tls: Microseconds = -1
+    first_byte: Microseconds = -1
+    total: Microseconds = -1
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -55,8 +60,8 @@ class Failure(msgspec.Struct, frozen=True):
 class ProbeResult(msgspec.Struct, frozen=True):
     """The outcome of one probe: an answer of the partner (`status_code`) or a failure, never both."""
 
-    started: int
-    status_code: int | None = None
+    started: Microseconds
+    status_code: Annotated[int, msgspec.Meta(ge=0, le=999)] | None = None
     headers: list[tuple[str, str]] = []
     body: str = ""
     body_is_base64: bool = False

@@ -110,7 +110,7 @@ def validated_caller(request: Request) -> Caller:
 async def enrol(request: Request) -> Response:
     message = decode(await body(request), EnrolRequest)
     answer = await in_thread(enrolment.enrol, message)
-    log.info("MID Server %s enrolled from %s, key %s", message.name, message.host_name, answer.fingerprint)
+    log.info("MID Server %s enrolled from %r, key %s", message.name, message.host_name, answer.fingerprint)
     return Json(answer)
 
 

@@ -6,9 +6,8 @@ import base64
 import functools
 from dataclasses import dataclass
 
-import msgspec
-
 from openmid.fips.proof import Proof
+from openmid.wire.codec import WireError, decode
 from openmid.wire.messages import SignedProof, proof_statement
 
 
@@ -32,8 +31,8 @@ def standing(mid_sys_id: str, public_key: str, claimed: bool, signed: SignedProo
     if not signature_holds(mid_sys_id, public_key, signed):
         return Standing(False, "its proof is not signed by its key")
     try:
-        proof = msgspec.json.decode(signed.text, type=Proof)
-    except msgspec.MsgspecError:
+        proof = decode(signed.text.encode(), Proof)
+    except WireError:
         return Standing(False, "its proof cannot be read: this instance and it are of different versions")
     if claimed and proof.enforced:
         return Standing(True, "", signed)
