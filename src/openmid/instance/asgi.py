@@ -18,10 +18,12 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from openmid.instance import fips
 from openmid.instance.actions import runner
 from openmid.instance.channel.wing import HANDLERS, ROUTES
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import close_writer, writer
+from openmid.instance.folder import Folder
 from openmid.instance.records.wakeups import wakeups
 
 LAPSE_S = 5.0
@@ -48,13 +50,16 @@ async def _end_lost_jobs() -> None:
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """The writer runs as long as the application does."""
-    lost_jobs = asyncio.create_task(_end_lost_jobs())
+    tasks = [asyncio.create_task(_end_lost_jobs())]
+    if fips.wanted() and settings.OPENMID_FOLDER:
+        tasks.append(asyncio.create_task(fips.watch(Folder(settings.OPENMID_FOLDER))))
     try:
         yield
     finally:
-        lost_jobs.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await lost_jobs
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await asyncio.to_thread(close_writer)
 
 

@@ -3,6 +3,7 @@
 InstanceError
   FolderError      the instance's folder is missing, unreadable, not initialised, or from a newer openmid
   PortInUseError          another process listens where the instance should
+  NotEnforced             it should run in FIPS Enforced Mode, and cannot (`openmid.instance.fips`)
   NotDoneError            a command cannot be carried out: a name that is not there, a fingerprint that does not match
 """
 

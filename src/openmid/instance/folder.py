@@ -5,6 +5,7 @@ openmid.sqlite3     the database
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted
 secrets/  (0700)    field.key, django.key, tls.password (0600)
+fips/               the staged FIPS provider, where OPENMID_FIPS=enforced
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class Folder:
     @property
     def secrets(self) -> Path:
         return self.path / "secrets"
+
+    @property
+    def fips(self) -> Path:
+        return self.path / "fips"
 
     @property
     def settings(self) -> Path:

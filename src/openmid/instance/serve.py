@@ -11,7 +11,8 @@ from types import FrameType
 
 import uvicorn
 
-from openmid.instance import tls
+from openmid.fips import policy
+from openmid.instance import fips, tls
 from openmid.instance.errors import InstanceError, PortInUseError
 from openmid.instance.folder import Folder, Listen
 from openmid.instance.records.wakeups import wakeups
@@ -44,6 +45,7 @@ def serve(folder: Folder) -> None:
         application(),
         ssl_certfile=str(folder.server),
         ssl_keyfile_password=folder.secret("tls.password"),
+        ssl_ciphers=":".join(policy.TLS12_SUITES),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -57,6 +59,7 @@ def serve(folder: Folder) -> None:
     assert config.ssl is not None
     config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     print(f"openmid: the instance listens on {listen.url}", file=sys.stderr, flush=True)  # noqa: T201
+    fips.say()
     Server(config).run(sockets=[found])
 
 

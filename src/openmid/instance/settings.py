@@ -105,6 +105,8 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS = 0 if _listen().names[0] in ("127.0.0.1", "localhost", "::1") else 31_536_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
+# PBKDF2 with HMAC-SHA-256 (SP 800-132) and no other: Django's list has hashers that FIPS Enforced Mode refuses.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from openmid.instance import fips
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import ENVIRONMENT, Folder, Listen
 
@@ -16,9 +17,11 @@ def use(path: Path) -> Folder:
 
     Raises:
         FolderError: it is not one.
+        NotEnforced: it should be in FIPS Enforced Mode, and is not.
     """
     folder = Folder(path.absolute())
     folder.listen()
+    fips.enforce(folder)
     _setup(folder)
     return folder
 
@@ -55,6 +58,7 @@ def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.path.chmod(0o700)
         folder.write_listen(listen)  # first: an init that was killed can be run again
+        fips.enforce(folder)
         for secret in ("field.key", "django.key"):
             folder.secret(secret, create=not folder.database.exists())
         tls.ensure(folder, listen.names)
