@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from asn1crypto.parser import parse  # type: ignore[import-untyped]
 from openmid import keystore
 from openmid.keystore import bcfks_crypto as crypto
 from openmid.keystore import der
+from openmid.keystore.algorithm import algorithm
+from openmid.keystore.kdf import Kdf
 from tests.keystore.conftest import Pair, cheap
 from tests.keystore.vectors import FOLDER
 
@@ -137,7 +140,7 @@ def test_reading_certificates_derives_two_keys_only(pair: Pair, monkeypatch: pyt
     derived: list[str] = []
     derive = crypto.derive
 
-    def counted(kdf: crypto.Kdf, password: str | None, purpose: str) -> bytes:
+    def counted(kdf: Kdf, password: str | None, purpose: str) -> bytes:
         derived.append(purpose)
         return derive(kdf, password, purpose)
 
@@ -179,15 +182,13 @@ def sealed(clear: bytes, password: str = "password", mac: bytes | None = None, k
     protected = der.sequence(sealing.identifier(), der.octets(sealing.encrypt(key, clear)))
     code = crypto.mac("sha512", crypto.derive(mac_kdf, password, crypto.INTEGRITY_CHECK), protected)
     identifier = kdf if kdf is not None else crypto.kdf_identifier(mac_kdf)
-    return der.sequence(
-        protected, der.sequence(mac or crypto.algorithm(crypto.HMAC_SHA512), identifier, der.octets(code))
-    )
+    return der.sequence(protected, der.sequence(mac or algorithm(crypto.HMAC_SHA512), identifier, der.octets(code)))
 
 
 def objects(entries: bytes = b"", integrity: bytes | None = None) -> bytes:
     moment = der.time(datetime(2026, 1, 1, tzinfo=UTC))
     return der.sequence(
-        der.integer(1), integrity or crypto.algorithm(crypto.HMAC_SHA512), moment, moment, der.sequence(entries)
+        der.integer(1), integrity or algorithm(crypto.HMAC_SHA512), moment, moment, der.sequence(entries)
     )
 
 
@@ -204,15 +205,15 @@ def test_bytes_after_the_store_are_refused() -> None:
 
 
 def pbkdf2(iterations: int, length: int, prf: str | None = crypto.HMAC_SHA512) -> bytes:
-    last = crypto.algorithm(prf) if prf else b""
-    return crypto.algorithm(
+    last = algorithm(prf) if prf else b""
+    return algorithm(
         crypto.PBKDF2, der.sequence(der.octets(b"s" * 16), der.integer(iterations), der.integer(length), last)
     )
 
 
 def scrypt(n: int, r: int, p: int = 1) -> bytes:
     numbers = (der.integer(value) for value in (n, r, p, 64))
-    return crypto.algorithm(crypto.SCRYPT, der.sequence(der.octets(b"s" * 16), *numbers))
+    return algorithm(crypto.SCRYPT, der.sequence(der.octets(b"s" * 16), *numbers))
 
 
 @pytest.mark.parametrize("kdf", [
@@ -232,7 +233,7 @@ def test_costs_are_refused_before_anything_is_derived(kdf: bytes, monkeypatch: p
     (pbkdf2(0, 64), "the iteration count is zero"),
     (pbkdf2(1000, 0), "the key length is zero"),
     (scrypt(1000, 8), "not a power of two"),
-    (crypto.algorithm("1.2.3"), "neither PBKDF2 nor scrypt"),
+    (algorithm("1.2.3"), "neither PBKDF2 nor scrypt"),
 ])  # fmt: skip
 def test_derivations_that_bcfks_does_not_have(kdf: bytes, part: str) -> None:
     with pytest.raises(keystore.Damaged, match=part):
@@ -240,9 +241,7 @@ def test_derivations_that_bcfks_does_not_have(kdf: bytes, part: str) -> None:
 
 
 def test_the_integrity_keys_length_must_be_given() -> None:
-    kdf = crypto.algorithm(
-        crypto.PBKDF2, der.sequence(der.octets(b"salt"), der.integer(1), crypto.algorithm(crypto.HMAC_SHA512))
-    )
+    kdf = algorithm(crypto.PBKDF2, der.sequence(der.octets(b"salt"), der.integer(1), algorithm(crypto.HMAC_SHA512)))
     with pytest.raises(keystore.Damaged, match="the key length is missing"):
         keystore.loads(sealed(objects(), kdf=kdf), "password")
 
@@ -253,8 +252,8 @@ def test_scrypt_is_refused_by_an_openssl_that_does_not_do_it(monkeypatch: pytest
     def refused(*_: object, **__: object) -> bytes:
         raise ValueError("unsupported")
 
-    monkeypatch.setattr(crypto.hashlib, "scrypt", refused)
-    with pytest.raises(keystore.NotApproved, match="the keystore is whole") as caught:
+    monkeypatch.setattr(hashlib, "scrypt", refused)
+    with pytest.raises(keystore.NotApproved, match="the file is whole") as caught:
         keystore.load(FOLDER / "bcfks-scrypt-1024-8-1.bcfks", "changeit")
     assert caught.value.code == "kdf_not_approved"
     assert "keytool -importkeystore" in caught.value.hint
@@ -266,7 +265,7 @@ def test_a_store_under_key_wrap_is_read(pair: Pair) -> None:
 
     kdf = crypto.new_kdf(32, 1)
     wrap = der.sequence(der.oid(crypto.AES_256_WRAP_PAD))
-    identifier = crypto.algorithm(crypto.PBES2, der.sequence(crypto.kdf_identifier(kdf), wrap))
+    identifier = algorithm(crypto.PBES2, der.sequence(crypto.kdf_identifier(kdf), wrap))
     raw = aes_key_wrap_with_padding(crypto.derive(kdf, "password", crypto.SECRET_KEY_ENCRYPTION), b"r" * 32)
     moment = der.time(datetime(2026, 1, 1, tzinfo=UTC))
     content = der.octets(der.sequence(identifier, der.octets(raw)))
@@ -275,7 +274,7 @@ def test_a_store_under_key_wrap_is_read(pair: Pair) -> None:
     wrapped = aes_key_wrap_with_padding(crypto.derive(kdf, "password", crypto.STORE_ENCRYPTION), objects(entry))
     protected = der.sequence(identifier, der.octets(wrapped))
     code = crypto.mac("sha512", crypto.derive(mac_kdf, "password", crypto.INTEGRITY_CHECK), protected)
-    integrity = der.sequence(crypto.algorithm(crypto.HMAC_SHA512), crypto.kdf_identifier(mac_kdf), der.octets(code))
+    integrity = der.sequence(algorithm(crypto.HMAC_SHA512), crypto.kdf_identifier(mac_kdf), der.octets(code))
     secret = keystore.loads(der.sequence(protected, integrity), "password")["old"]
     assert isinstance(secret, keystore.SecretKeyEntry)
     assert (secret.algorithm, secret.key) == ("", b"r" * 32)
@@ -285,7 +284,7 @@ def test_a_plain_object_store_is_read() -> None:
     """storeData may lie there unencrypted: the choice is told by its first element."""
     mac_kdf = crypto.new_kdf(64, 1)
     code = crypto.mac("sha512", crypto.derive(mac_kdf, "password", crypto.INTEGRITY_CHECK), objects())
-    integrity = der.sequence(crypto.algorithm(crypto.HMAC_SHA512), crypto.kdf_identifier(mac_kdf), der.octets(code))
+    integrity = der.sequence(algorithm(crypto.HMAC_SHA512), crypto.kdf_identifier(mac_kdf), der.octets(code))
     assert len(keystore.loads(der.sequence(objects(), integrity), "password")) == 0
 
 

@@ -258,9 +258,9 @@ class TestImportKeystore:
         ("nosuch.p12", [], "nosuch.p12 does not exist"),
         (P12, ["-srcstorepass", "wrongpass"], "(or the file was changed since it was written)"),
         (P12, ["-srcstoretype", "BCFKS"], f"{P12} is not a BCFKS keystore: it is a PKCS12 file"),
-        (str(FOLDER / "jks-rsa2048.jks"), [], "is a Java keystore (JKS), which this version recognises and does not read"),
+        (str(FOLDER / "uber-mixed.uber"), [], "a Bouncy Castle keystore (UBER), which openmid recognises and does not read"),
         (str(FOLDER / "pem-key-mismatch.pem"), [], "has no certificate of its own: its 3 certificates hold another key"),
-        (str(FOLDER / "p12-key-only.p12"), [], "'1' has no certificate, and a keystore holds a key with its chain"),
+        (str(FOLDER / "p12-key-only.p12"), [], "'keyonly' has no certificate, and a keystore holds a key with its chain"),
     ])  # fmt: skip
     def test_bad_sources(self, keytool: Keytool, source: str, words: list[str], sentence: str) -> None:
         basic = ["-importkeystore", "-srckeystore", source, "-srcstorepass", "changeit", "-destkeystore", "c.bcfks"]

@@ -23,15 +23,18 @@ from openmid.keystore.errors import (
     KeystoreError,
     NoSuchAlias,
     NotApproved,
+    OldAlgorithm,
     TooExpensive,
     Unstorable,
     UnsupportedType,
+    Unverified,
     WrongKeyPassword,
     WrongPassword,
     WrongType,
 )
 from openmid.keystore.formats import detect, dumps, load, loads
 from openmid.keystore.store import KeyStore
+from openmid.keystore.terms import Terms
 
 __all__ = [
     "Damaged",
@@ -43,13 +46,16 @@ __all__ = [
     "KeystoreError",
     "NoSuchAlias",
     "NotApproved",
+    "OldAlgorithm",
     "OpaqueEntry",
     "PrivateKeyEntry",
     "SecretKeyEntry",
+    "Terms",
     "TooExpensive",
     "TrustedCertificateEntry",
     "Unstorable",
     "UnsupportedType",
+    "Unverified",
     "WrongKeyPassword",
     "WrongPassword",
     "WrongType",

@@ -5,14 +5,19 @@ Also the two rules about keys and certificates: a chain starts with the leaf, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from openmid.keystore import der
+from openmid.keystore import der, private_key
+from openmid.keystore.algorithm import read_algorithm
 from openmid.keystore.errors import Damaged, KeyMismatch, Unstorable
 from openmid.keystore.refusals import refusals
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+
+MAX_CHAIN = 100  # certificates, as in OpenSSL's verification
 
 
 class Fields(NamedTuple):
@@ -44,21 +49,99 @@ def fields(certificate: bytes, name: str = "the certificate") -> Fields:
         raise Damaged(f"{name} is not an X.509 certificate: {error}") from error
 
 
-def load_private_key(key: bytes, password: bytes | None = None) -> PrivateKeyTypes:
+def load_private_key(key: bytes) -> PrivateKeyTypes:
     """cryptography's key object of a PKCS#8 key. Raises ValueError and the like, as cryptography does."""
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-    return load_der_private_key(key, password)
+    return load_der_private_key(key, None)
 
 
-def belongs(certificate: bytes, public: PublicKeyTypes) -> bool:
-    """True if the certificate's key is this key: numbers are compared, encodings may differ."""
+def key_identity(key: bytes) -> object:
+    """Something hashable that equals `certificate_identity` of the key's certificate. Raises ValueError and the like.
+
+    RSA keys are compared by hand: that saves a command's start the loading of cryptography's key classes.
+    """
+    return private_key.rsa_numbers(key) or _identity(cast("Any", load_private_key(key)).public_key())
+
+
+def _identity(public: PublicKeyTypes) -> object:
+    """Numbers for RSA (its encodings differ), cryptography's own encoding for the rest."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    if isinstance(public, RSAPublicKey):
+        numbers = public.public_numbers()
+        return numbers.n, numbers.e
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def certificate_identity(certificate: bytes) -> object:
+    """None for a key that cannot be read."""
+    try:
+        raw = fields(certificate).public_key
+        body = der.Reader(raw).sequence("the public key")
+        if read_algorithm(body, "the algorithm").oid == private_key.RSA:
+            numbers = der.Reader(body.element(der.BIT_STRING, "the key").rest()[1:]).sequence("the key")
+            n, e = (int.from_bytes(numbers.element(der.INTEGER, "a number").rest(), "big") for _ in range(2))
+            return n, e
+    except (Damaged, der.DerError):
+        return None
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
-        return bool(load_der_public_key(fields(certificate).public_key) == public)
-    except refusals(Damaged):
-        return False
+        return _identity(load_der_public_key(raw))
+    except refusals():
+        return None
+
+
+class Pool:
+    """Certificates (X.509 DER) among which keys find theirs, and certificates their issuers. Indexed once."""
+
+    def __init__(self, certificates: Iterable[bytes]) -> None:
+        self.all = tuple(dict.fromkeys(certificates))
+        self._by_subject: dict[bytes, list[bytes]] | None = None
+        self._by_key: dict[object, bytes] | None = None
+
+    def leaf(self, key: bytes, alias: str) -> bytes | None:
+        """The certificate that belongs to this PKCS#8 key. Raises Damaged for a key that cannot be read."""
+        try:
+            wanted = key_identity(key)
+        except refusals(der.DerError) as error:
+            raise Damaged(f"the private key of '{alias}' is not a PKCS#8 key that can be used: {error}") from error
+        if self._by_key is None:
+            self._by_key = {certificate_identity(each): each for each in reversed(self.all)}
+        return self._by_key.get(wanted)
+
+    def chain(self, leaf: bytes) -> tuple[bytes, ...]:
+        """From the leaf upwards by the names of issuers. Raises Damaged."""
+        if self._by_subject is None:
+            self._by_subject = {}
+            for each in self.all:
+                self._by_subject.setdefault(fields(each).subject, []).append(each)
+        path, current = {leaf: None}, fields(leaf)
+        while current.issuer != current.subject and len(path) < MAX_CHAIN:
+            above = [each for each in self._by_subject.get(current.issuer, ())[:MAX_CHAIN] if each not in path]
+            if not above:
+                break
+            path[issuer := _issuer(next(reversed(path)), above)] = None
+            current = fields(issuer)
+        return tuple(path)
+
+
+def _issuer(certificate: bytes, candidates: list[bytes]) -> bytes:
+    """The one that signed it; signatures are only asked where the name leaves a choice (a renewed authority)."""
+    if len(candidates) == 1:
+        return candidates[0]
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.x509 import load_der_x509_certificate
+
+    for candidate in candidates:
+        try:
+            load_der_x509_certificate(certificate).verify_directly_issued_by(load_der_x509_certificate(candidate))
+        except refusals(InvalidSignature):
+            continue
+        return candidate
+    return candidates[0]
 
 
 def pair(key: bytes, certificates: tuple[bytes, ...], alias: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
@@ -66,34 +149,22 @@ def pair(key: bytes, certificates: tuple[bytes, ...], alias: str) -> tuple[tuple
 
     Raises Damaged for a key that cannot be read, Unstorable without certificates, KeyMismatch if none belongs to it.
     """
-    try:
-        public = cast("Any", load_private_key(key)).public_key()
-    except refusals() as error:
-        raise Damaged(f"the private key of '{alias}' is not a PKCS#8 key that can be used: {error}") from error
+    pool = Pool(certificates)
+    leaf = pool.leaf(key, alias)
     if not certificates:
         raise Unstorable(
             f"the private key of '{alias}' has no certificate, and a keystore holds a key with its chain",
             "put the certificate into the same file as the key",
         )
-    leaf = next((certificate for certificate in certificates if belongs(certificate, public)), None)
     if leaf is None:
-        found = "its certificate holds" if len(certificates) == 1 else f"its {len(certificates)} certificates hold"
-        raise KeyMismatch(
-            f"the private key of '{alias}' has no certificate of its own: {found} another key",
-            "find the certificate that was issued for this key, or the key of this certificate",
-        )
-    return chain(leaf, certificates)
+        raise mismatch(alias, len(certificates))
+    path = pool.chain(leaf)
+    return path, tuple(each for each in pool.all if each not in path)
 
 
-def chain(leaf: bytes, certificates: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """Follow issuer names from the leaf upwards; each certificate is used once."""
-    remaining = dict.fromkeys(certificate for certificate in certificates if certificate != leaf)
-    by_subject: dict[bytes, list[bytes]] = {}
-    for certificate in reversed(remaining):
-        by_subject.setdefault(fields(certificate).subject, []).append(certificate)
-    path, current = [leaf], fields(leaf)
-    while current.issuer != current.subject and (above := by_subject.get(current.issuer)):
-        path.append(above.pop())
-        del remaining[path[-1]]
-        current = fields(path[-1])
-    return tuple(path), tuple(remaining)
+def mismatch(alias: str, count: int) -> KeyMismatch:
+    found = "its certificate holds" if count == 1 else f"its {count} certificates hold"
+    return KeyMismatch(
+        f"the private key of '{alias}' has no certificate of its own: {found} another key",
+        "find the certificate that was issued for this key, or the key of this certificate",
+    )

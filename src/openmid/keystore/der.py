@@ -91,6 +91,11 @@ class Reader:
     def octets(self, what: str) -> bytes:
         return self.element(OCTET_STRING, what).rest()
 
+    def octets_view(self, what: str) -> memoryview:
+        """As `octets`, without a copy."""
+        inner = self.element(OCTET_STRING, what)
+        return memoryview(self.data)[inner.position : inner.end]
+
     def integer(self, what: str) -> int:
         """A non-negative INTEGER below 2**63: counts, versions, sizes."""
         content = self.element(INTEGER, what).rest()

@@ -11,6 +11,8 @@ from typing import ClassVar, Protocol
 from openmid.keystore import der
 from openmid.keystore.errors import WrongKeyPassword
 
+_TRUSTED_USAGE = der.oid("2.16.840.1.113894.746875.1.1")
+
 
 class Sealed(Protocol):
     """A key as it lies in its store."""
@@ -32,11 +34,17 @@ class Entry:
 
     def __init__(self) -> None:
         self.created = self.modified = now()
-        self.comment: str | None = None
+        self.comment: str | None = None  # BCFKS has room for it
+        self.attributes: tuple[bytes, ...] = ()  # PKCS#12's, DER, but for those that are fields here
+        self.friendly_name: str | None = None  # PKCS#12's, as it was written there
 
     def stamp(self, created: datetime, modified: datetime, comment: str | None = None) -> None:
         """Take over what the store says of this entry."""
         self.created, self.modified, self.comment = created, modified, comment
+
+    def has_unusual_attributes(self) -> bool:
+        """True if there is more than Java's mark of a trusted certificate."""
+        return any(_TRUSTED_USAGE not in attribute[:24] for attribute in self.attributes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -50,6 +58,10 @@ class TrustedCertificateEntry(Entry):
     def __init__(self, certificate: bytes) -> None:
         super().__init__()
         self.certificate = certificate
+
+    def is_marked_trusted(self) -> bool:
+        """True if it came with Java's mark, which is among its attributes then."""
+        return any(_TRUSTED_USAGE in attribute[:24] for attribute in self.attributes)
 
 
 class KeyEntry(Entry):
@@ -110,6 +122,7 @@ class PrivateKeyEntry(KeyEntry):
     ) -> None:
         super().__init__(clear, sealed, store_password)
         self.certificates = certificates
+        self.certificate_attributes: dict[bytes, tuple[bytes, ...]] = {}  # PKCS#12's, by certificate
 
     @property
     def private_key(self) -> bytes:
@@ -128,7 +141,12 @@ class SecretKeyEntry(KeyEntry):
     @classmethod
     def of(cls, algorithm: str, key: bytes) -> SecretKeyEntry:
         """A new entry; `algorithm` is a dotted object identifier."""
-        return cls(der.sequence(der.oid(algorithm), der.octets(key)))
+        return cls(cls.encoded(algorithm, key))
+
+    @staticmethod
+    def encoded(algorithm: str, key: bytes) -> bytes:
+        """SecretKeyData."""
+        return der.sequence(der.oid(algorithm), der.octets(key))
 
     def _parts(self) -> tuple[str, bytes]:
         """Old bc-fips wrapped the bare key: then no algorithm is known."""
@@ -142,6 +160,12 @@ class SecretKeyEntry(KeyEntry):
         except der.DerError:
             return "", clear
         return parts
+
+    @property
+    def algorithm_name(self) -> str:
+        """Java's name of the algorithm where the store has one (JCEKS, BKS), else "". Raises WrongKeyPassword."""
+        self.reveal()
+        return str(getattr(self.sealed, "algorithm_name", ""))
 
     @property
     def algorithm(self) -> str:

@@ -3,7 +3,9 @@
 KeystoreError
   FileProblem          the file is missing, unreadable, empty, too large, or its folder cannot be written
   WrongType            the file is another type than was asked for
-  UnsupportedType      the type is recognised, and this version does not read or write it
+  UnsupportedType      the type is recognised, and it is not read (or not written) here
+    OldAlgorithm       it is protected with an algorithm that this process is not to use (the MID Server's; keytool may)
+  Unverified           a signed store, and no key was given to verify it with, or another key signed it
   WrongPassword        the store password does not open the store (or the store was changed: the two look alike)
     WrongKeyPassword   the store opens, and this key has a password of its own
   Damaged              the file is cut, changed or not what its format demands
@@ -50,6 +52,16 @@ class UnsupportedType(KeystoreError):
     """Raised for a format that is known by its first bytes and not read (or not written) here."""
 
     code = "keystore_type_unsupported"
+
+
+class OldAlgorithm(UnsupportedType):
+    """Raised instead of loading the old algorithms where they were ruled out. Its hint is the conversion."""
+
+
+class Unverified(KeystoreError):
+    """Raised for a signed store without a key to verify it with, or when the signature is not by that key."""
+
+    code = "keystore_signature"
 
 
 class WrongPassword(KeystoreError):

@@ -1,153 +1,196 @@
-"""PKCS#12 (RFC 7292) through cryptography's loader and serializer.
+"""PKCS#12 (RFC 7292), read: every bag, under every reading of the password. The integrity code is in `pkcs12_mac`.
 
-The loader keeps one private key and no secret keys, so the bags are counted first: nothing is left out in silence.
+Aliases are the friendly names in lower case, as Java has them; what has no name is `1`, `2`, ...
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from openmid.keystore import certificate as x509
-from openmid.keystore import costs, private_key
-from openmid.keystore.conversion import conversion_command
-from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
-from openmid.keystore.errors import Damaged, KeystoreError, NotApproved, Unstorable, UnsupportedType, WrongPassword
-from openmid.keystore.refusals import fips_enforced, refusals
+from openmid.keystore import ber, der, pbes, pkcs12_mac
+from openmid.keystore.algorithm import Algorithm, read_algorithm
+from openmid.keystore.der import DerError, Reader
+from openmid.keystore.errors import Damaged, UnsupportedType, WrongPassword
+from openmid.keystore.passwords import Reading, nss, readings
 from openmid.keystore.store import KeyStore
+from openmid.keystore.terms import Source
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates, PKCS12PrivateKeyTypes
-    from cryptography.x509 import Certificate
-
-# Object identifiers of the bags, DER: keyBag, pkcs8ShroudedKeyBag, secretBag.
-_KEY_BAGS = (bytes.fromhex("060b2a864886f70d010c0a0101"), bytes.fromhex("060b2a864886f70d010c0a0102"))
-_SECRET_BAG = bytes.fromhex("060b2a864886f70d010c0a0105")
-
-
-def read(data: bytes, password: str | None, name: str) -> KeyStore:
-    """Aliases are the friendly names in lower case, as Java has them; a nameless entry is `1`, `2`, ...
-
-    Raises WrongPassword, NotApproved, UnsupportedType, Damaged, KeyMismatch, TooExpensive.
-    """
-    costs.check(data, name)
-    _refuse_what_would_be_lost(data, name)
-    loaded = _load(data, password, name)
-    store = KeyStore("PKCS12", name)
-    others = [(bag.friendly_name, _der(bag.certificate)) for bag in loaded.additional_certs]
-    if loaded.key is None:
-        for friendly, certificate in others:
-            store.put(_alias(friendly, store), TrustedCertificateEntry(certificate))
-        return store
-    key, friendly = private_key.pkcs8(loaded.key), None
-    path: tuple[bytes, ...] = ()
-    if loaded.cert is not None:
-        friendly = loaded.cert.friendly_name
-        chain = (_der(loaded.cert.certificate), *(certificate for _, certificate in others))
-        path, _ = x509.pair(key, chain, name)
-        if left := len(chain) - len(path):  # a trusted certificate that is also in the chain counts too
-            store.notes.append(f"certificates of {name} that are no part of the key's chain were left out: {left}")
-    store.put(_alias(friendly, store), PrivateKeyEntry(key, path))
-    return store
+DATA, SIGNED_DATA, ENVELOPED_DATA, ENCRYPTED_DATA = (f"1.2.840.113549.1.7.{arc}" for arc in (1, 2, 3, 6))
+BAGS = "1.2.840.113549.1.12.10.1."
+KEY_BAG, SHROUDED_KEY_BAG, CERT_BAG, CRL_BAG, SECRET_BAG, SAFE_CONTENTS_BAG = (f"{BAGS}{arc}" for arc in range(1, 7))
+X509_CERTIFICATE = "1.2.840.113549.1.9.22.1"
+FRIENDLY_NAME, LOCAL_KEY_ID = "1.2.840.113549.1.9.20", "1.2.840.113549.1.9.21"
+TRUSTED_USAGE = "2.16.840.1.113894.746875.1.1"  # Oracle's: a certificate with it is trusted
+MAX_NESTING = 8  # of safe contents in safe contents
 
 
-def _der(certificate: Certificate) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
+class Part(NamedTuple):
+    """A ContentInfo of the AuthenticatedSafe; `encryption` is None for one in clear."""
 
-    return certificate.public_bytes(Encoding.DER)
-
-
-def _alias(friendly: bytes | None, store: KeyStore) -> str:
-    if friendly:
-        alias = friendly.decode("utf-8", "replace").lower()
-        if alias not in store:
-            return alias
-    return next(str(number) for number in range(1, len(store) + 2) if str(number) not in store)
+    encryption: Algorithm | None
+    content: bytes
 
 
-def _refuse_what_would_be_lost(data: bytes, name: str) -> None:
-    if sum(data.count(bag) for bag in _KEY_BAGS) > 1 or _SECRET_BAG in data:
-        raise UnsupportedType(
-            f"{name} holds several keys or a secret key, and this version reads one private key from a PKCS12 file",
-            "export the key that you need into a file of its own",
-        )
+class Bag(NamedTuple):
+    """A SafeBag: what it is, what its value is (raw DER), and its attributes."""
+
+    kind: str
+    value: bytes
+    name: str | None = None
+    key_id: bytes = b""
+    trusted: bool = False
+    attributes: tuple[bytes, ...] = ()
 
 
-def _load(data: bytes, password: str | None, name: str) -> PKCS12KeyAndCertificates:
-    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+def read(data: bytes, password: str | None, source: Source) -> KeyStore:
+    """Raises WrongPassword, Damaged, UnsupportedType, OldAlgorithm, NotApproved, TooExpensive, KeyMismatch."""
+    from openmid.keystore import pkcs12_entries
 
-    # An empty password has two forms in the wild: no bytes at all, and a terminator alone.
-    candidates = [password.encode("utf-8", "surrogatepass")] if password else [b"", None]
-    failure: Exception = ValueError()
-    for candidate in candidates:
-        try:
-            return load_pkcs12(data, candidate)
-        except refusals() as error:
-            failure = error
-    raise _refused(name, failure) from failure
+    try:
+        safe, mac = _outline(data, source)
+        parts = _parts(safe, source)
+        for part in parts:
+            if part.encryption:
+                source.spend(pbes.cost(part.encryption, source, source.name))
+        likely = _readings(safe, mac, password, source)
+        bags: list[Bag] = []
+        for part in parts:
+            clear, likely = _opened(part, likely, source)
+            bags += _bags(clear, 0)
+        return pkcs12_entries.assemble(bags, password, likely, source)
+    except DerError as error:
+        raise Damaged(f"{source.name} is damaged or is not PKCS12: {error}") from error
 
 
-def _refused(name: str, failure: Exception) -> KeystoreError:
-    """OpenSSL says "Invalid password or PKCS12 data" whatever it was that failed."""
-    if fips_enforced():
-        return NotApproved(
-            f"{name} is PKCS12, whose key derivation FIPS Enforced Mode does not approve; the file is whole",
-            f"convert it: {conversion_command(name, 'PKCS12', Path(name).with_suffix('.bcfks'))}",
-        )
-    if isinstance(failure, ValueError) and "nvalid password" in str(failure):
-        return WrongPassword(
-            f"the password does not open {name} (or the file was changed since it was written)",
+def _outline(data: bytes, source: Source) -> tuple[bytes, pkcs12_mac.Mac | None]:
+    """PFX: (the AuthenticatedSafe, which is what the integrity code covers; the integrity code)."""
+    body = Reader(ber.normal(data, "the file")).sequence("the file")
+    if (version := body.integer("the version")) != 3:
+        raise DerError(f"the version is {version}, not 3")
+    content = body.sequence("the safe")
+    kind = content.oid("the safe's type")
+    if kind == SIGNED_DATA:
+        raise UnsupportedType(f"{source.name} is a PKCS12 file that is signed instead of protected by a password")
+    if kind != DATA:
+        raise DerError(f"the safe's type is {kind}")
+    explicit = content.element(der.context(0), "the safe")
+    safe = explicit.octets("the safe")
+    explicit.done("the safe")
+    mac = pkcs12_mac.parse(body) if body.peek() >= 0 else None
+    body.done("the file")
+    return safe, mac
+
+
+def _parts(safe: bytes, source: Source) -> list[Part]:
+    """AuthenticatedSafe ::= SEQUENCE OF ContentInfo."""
+    contents = Reader(ber.normal(safe, "the safe")).sequence("the safe")
+    found = []
+    while contents.peek() >= 0:
+        info = contents.sequence("a part of the safe")
+        kind = info.oid("a part's type")
+        if kind == ENVELOPED_DATA:
+            raise UnsupportedType(f"{source.name} is encrypted for a certificate instead of with a password")
+        value = info.element(der.context(0), "a part of the safe")
+        if kind == DATA:
+            found.append(Part(None, value.octets("a part of the safe")))
+        elif kind == ENCRYPTED_DATA:
+            found.append(_encrypted(value.sequence("an encrypted part")))
+        else:
+            raise DerError(f"a part's type is {kind}")
+    return found
+
+
+def _encrypted(body: Reader) -> Part:
+    """EncryptedData (RFC 5652, 8)."""
+    body.integer("an encrypted part's version")
+    inner = body.sequence("an encrypted part")
+    inner.oid("an encrypted part's type")
+    encryption = read_algorithm(inner, "a part's encryption")
+    if inner.peek() == der.context(0, constructed=False):
+        return Part(encryption, inner.element(der.context(0, constructed=False), "an encrypted part").rest())
+    pieces = inner.element(der.context(0), "an encrypted part")  # BER's segments, under an implicit tag
+    content = bytearray()
+    while pieces.peek() >= 0:
+        content += pieces.octets("a piece of an encrypted part")
+    return Part(encryption, bytes(content))
+
+
+def _readings(safe: bytes, mac: pkcs12_mac.Mac | None, password: str | None, source: Source) -> list[Reading]:
+    """The reading of the password by which the integrity code is right; without one, all that there are."""
+    plain = readings(password)
+    if mac is None:
+        return [*plain, nss(plain[0])] if password else plain
+    reading = pkcs12_mac.verify(mac, safe, plain, source)
+    if reading is None:
+        raise WrongPassword(
+            f"the password does not open {source.name} (or the file was changed since it was written)",
             "check the keystore's password; the two cases cannot be told apart",
         )
-    if "could not deserialize" in str(failure).lower() or "parse" in str(failure).lower():
-        return Damaged(f"{name} is damaged or is not PKCS12")
-    return UnsupportedType(f"{name} is PKCS12 of a kind that this version does not read: {failure or 'unknown'}")
+    others = [other for other in plain if other != reading]
+    return [reading, *others, nss(reading)] if password else [reading, *others]
 
 
-def write(store: KeyStore, password: str | None) -> bytes:
-    """One private key with its chain, or certificates: PBES2 with AES-256, HMAC-SHA-256. Raises Unstorable, Damaged."""
-    if not password:
-        raise Unstorable("a PKCS12 file needs a password")
-    keys = store.private_keys()
-    if len(keys) == 1 and len(store) == 1:
-        ((alias, entry),) = keys.items()
-        return _serialize_key(alias, entry, password)
-    if len(store.certificates()) == len(store):
-        return _serialize_truststore(store, password)
-    raise Unstorable(
-        f"this version writes one private key, or only certificates, into a PKCS12 file, and {store.name} holds more",
-        "name one entry with -srcalias",
+def _opened(part: Part, likely: list[Reading], source: Source) -> tuple[bytes, list[Reading]]:
+    """(SafeContents, the readings with the one that opened it first)."""
+    if part.encryption is None:
+        return part.content, likely
+    seen = set()
+    for reading in likely:
+        secret = reading.raw if part.encryption.oid == pbes.PBES2 else reading.bmp
+        if secret in seen:
+            continue
+        seen.add(secret)
+        try:
+            clear = pbes.decrypt(part.encryption, part.content, reading, source, source.name)
+            Reader(ber.normal(clear, "a part of the safe")).sequence("a part of the safe")
+        except (pbes.Undecryptable, DerError):  # a wrong key leaves right padding once in 256 times
+            continue
+        return clear, [reading, *(other for other in likely if other != reading)]
+    raise WrongPassword(
+        f"the password does not open a part of {source.name}", "check the password with which it was made"
     )
 
 
-def _serialize_key(alias: str, entry: PrivateKeyEntry, password: str) -> bytes:
-    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
-    from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
-    from cryptography.x509 import load_der_x509_certificate
+def _bags(contents: bytes, depth: int) -> Iterator[Bag]:
+    """SafeContents ::= SEQUENCE OF SafeBag."""
+    if depth == MAX_NESTING:
+        raise DerError(f"its safes are nested more than {MAX_NESTING} deep")
+    inner = Reader(ber.normal(contents, "a part of the safe") if depth == 0 else contents).sequence(
+        "a part of the safe"
+    )
+    while inner.peek() >= 0:
+        body = inner.sequence("a bag")
+        kind = body.oid("a bag's type")
+        value = body.element(der.context(0), "a bag's value").rest()
+        if kind == SAFE_CONTENTS_BAG:
+            yield from _bags(value, depth + 1)
+        else:
+            attributes = body.element(der.SET, "a bag's attributes") if body.peek() >= 0 else Reader(b"")
+            yield _with_attributes(Bag(kind, value), attributes)
+        if body.peek() >= 0:
+            body.any("a bag's attributes")
+        body.done("a bag")
 
-    if not entry.certificates:
-        raise Unstorable(f"the private key '{alias}' has no certificate")
-    encryption = BestAvailableEncryption(password.encode("utf-8", "surrogatepass"))
-    try:
-        key = cast("PKCS12PrivateKeyTypes", x509.load_private_key(entry.private_key))
-        leaf, *chain = (load_der_x509_certificate(certificate) for certificate in entry.certificates)
-        return serialize_key_and_certificates(alias.encode(), key, leaf, chain, encryption)
-    except refusals() as error:
-        raise Unstorable(f"'{alias}' cannot be written to PKCS12: {error}") from error
+
+def _with_attributes(bag: Bag, attributes: Reader) -> Bag:
+    others = []
+    while attributes.peek() >= 0:
+        raw = attributes.any("an attribute")
+        body = Reader(raw).sequence("an attribute")
+        kind = body.oid("an attribute's type")
+        values = body.element(der.SET, "an attribute's values")
+        if kind == FRIENDLY_NAME and values.peek() >= 0:
+            bag = bag._replace(name=_text(values))
+        elif kind == LOCAL_KEY_ID and values.peek() >= 0:
+            bag = bag._replace(key_id=values.octets("a key's identifier"))
+        else:
+            bag = bag._replace(trusted=bag.trusted or kind == TRUSTED_USAGE)
+            others.append(raw)
+    return bag._replace(attributes=tuple(others))
 
 
-def _serialize_truststore(store: KeyStore, password: str) -> bytes:
-    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
-    from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
-    from cryptography.x509 import load_der_x509_certificate
-
-    try:
-        certificates = [
-            PKCS12Certificate(load_der_x509_certificate(entry.certificate), alias.encode())
-            for alias, entry in store.certificates().items()
-        ]
-        return serialize_java_truststore(
-            certificates, BestAvailableEncryption(password.encode("utf-8", "surrogatepass"))
-        )
-    except refusals() as error:
-        raise Unstorable(f"{store.name} cannot be written to PKCS12: {error}") from error
+def _text(values: Reader) -> str:
+    tag = values.peek()
+    raw = values.element(tag, "a friendly name").rest()
+    return raw.decode("utf-16-be" if tag == 0x1E else "utf-8", "replace")

@@ -97,11 +97,22 @@ class KeyStore:
         self[alias]
         del self._entries[alias]
 
-    def save(self, path: Path | str, password: str | None, type: str = "BCFKS") -> None:  # noqa: A002
-        """Write the store: beside its place, synced, renamed, mode 0600. Raises FileProblem, Unstorable, UnsupportedType.
+    def save(
+        self,
+        path: Path | str,
+        password: str | None,
+        type: str = "BCFKS",  # noqa: A002
+        *,
+        iterations: int | None = None,
+        cipher: str = "CCM",
+        digest: str = "SHA-512",
+    ) -> None:
+        """Write the store: beside its place, synced, renamed, mode 0600; the options are those of `keystore.dumps`.
 
         Keys that opened with the old store password open with the new one; a key with a password of its own keeps it.
+        Raises FileProblem, Unstorable, UnsupportedType, KeyMismatch, NotApproved.
         """
         from openmid.keystore import formats  # formats reads into this class
 
-        formats.save(self, Path(path), password, type)
+        data = formats.dumps(self, password, type, iterations=iterations, cipher=cipher, digest=digest)
+        formats.write_atomically(Path(path), data)

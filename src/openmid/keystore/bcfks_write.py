@@ -1,0 +1,159 @@
+"""BCFKS, written as Bouncy Castle writes it. The format is told in docs/bcfks.md."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from openmid.keystore import bcfks_crypto as crypto
+from openmid.keystore import certificate as x509
+from openmid.keystore import der
+from openmid.keystore.algorithm import algorithm
+from openmid.keystore.bcfks import CERTIFICATE, PRIVATE_KEY, PURPOSES, SECRET_KEY, SealedKey
+from openmid.keystore.bcfks_crypto import Form
+from openmid.keystore.entries import (
+    Entry,
+    KeyEntry,
+    OpaqueEntry,
+    PrivateKeyEntry,
+    SecretKeyEntry,
+    TrustedCertificateEntry,
+    now,
+)
+from openmid.keystore.errors import Unstorable, WrongKeyPassword
+from openmid.keystore.kdf import Kdf
+from openmid.keystore.store import KeyStore
+
+
+class _Plan(NamedTuple):
+    """One encryption of a key that a new store needs."""
+
+    alias: str
+    entry: KeyEntry
+    sealing: crypto.Sealing
+    password: str | None
+
+
+def write(store: KeyStore, password: str | None, form: Form) -> bytes:
+    """PBKDF2, AES-256 in CCM or key wrap, HMAC. Entries are sealed under PBKDF2-HMAC-SHA512, whatever the store is.
+
+    Every derivation is known beforehand, so all of them run at once. Raises Unstorable, KeyMismatch.
+    """
+    _check_form(form)
+    plans = [
+        _plan(alias, entry, password, form) for alias, entry in _keys(store) if not _carried(entry, password, form)
+    ]
+    digest = crypto.HMAC_DIGESTS[form.hmac]
+    sealing = crypto.new_sealing(form.iterations, form.cipher, digest)
+    mac_kdf = crypto.new_kdf(64, form.iterations, digest)
+    jobs: list[tuple[Kdf, str | None, str]] = [
+        (sealing.kdf, password, crypto.STORE_ENCRYPTION),
+        (mac_kdf, password, crypto.INTEGRITY_CHECK),
+    ]
+    jobs += [(plan.sealing.kdf, plan.password, PURPOSES[_object_type(plan.entry, True)]) for plan in plans]
+    store_key, mac_key, *entry_keys = crypto.derive_all(jobs)
+    sealed = {plan.alias: _seal(plan, key) for plan, key in zip(plans, entry_keys, strict=True)}
+    content = sealing.encrypt(store_key, _within_limit(_object_store_data(store, sealed, form), form))
+    protected = der.sequence(sealing.identifier(), der.octets(content))
+    check = der.octets(crypto.mac(digest, mac_key, protected))
+    integrity = der.sequence(algorithm(form.hmac), crypto.kdf_identifier(mac_kdf), check)
+    return der.sequence(protected, integrity)
+
+
+def _check_form(form: Form) -> None:
+    if form.cipher not in ("CCM", "KWP") or form.digest not in ("SHA-512", "SHA3-512"):
+        raise Unstorable(
+            f"BCFKS with {form.cipher} and {form.digest} does not exist", "choose CCM or KWP, and SHA-512 or SHA3-512"
+        )
+
+
+def _keys(store: KeyStore) -> list[tuple[str, KeyEntry]]:
+    return [(alias, entry) for alias in store if isinstance(entry := store[alias], KeyEntry)]
+
+
+def _carried(entry: KeyEntry, password: str | None, form: Form) -> bool:
+    """True if the ciphertext that was read goes into the new store: its password and cost are right for it."""
+    sealed = entry.sealed
+    if not isinstance(sealed, SealedKey) or not entry.stays_sealed(password):
+        return False
+    if entry.own_password is not None or not 0 < sealed.iterations() < form.iterations:
+        return True
+    try:
+        entry.reveal()
+    except WrongKeyPassword:
+        return True
+    return False
+
+
+def _plan(alias: str, entry: KeyEntry, password: str | None, form: Form) -> _Plan:
+    if isinstance(entry, PrivateKeyEntry):
+        x509.pair(entry.private_key, entry.certificates, alias)
+    elif isinstance(entry, SecretKeyEntry) and not entry.algorithm:
+        name = entry.algorithm_name or "no algorithm"
+        raise Unstorable(f"the secret key '{alias}' is for {name}, for which BCFKS has no identifier")
+    own = entry.own_password
+    sealing = crypto.new_sealing(form.iterations, form.cipher)
+    return _Plan(alias, entry, sealing, password if own is None else own)
+
+
+def _object_type(entry: Entry, resealed: bool) -> int:
+    """A key that is encrypted anew is an ordinary one, whatever it was before."""
+    if isinstance(entry, KeyEntry) and not resealed:
+        assert isinstance(entry.sealed, SealedKey)
+        return entry.sealed.object_type
+    if isinstance(entry, OpaqueEntry):
+        return entry.object_type
+    return {PrivateKeyEntry: PRIVATE_KEY, SecretKeyEntry: SECRET_KEY}.get(type(entry), CERTIFICATE)
+
+
+def _seal(plan: _Plan, key: bytes) -> bytes:
+    content = plan.sealing.encrypt(key, plan.entry.reveal())
+    return der.sequence(plan.sealing.identifier(), der.octets(content))
+
+
+def _object_store_data(store: KeyStore, sealed: dict[str, bytes], form: Form) -> bytes:
+    if any(store[alias].has_unusual_attributes() for alias in store):
+        store.notes.append("PKCS12 attributes of entries were left out: BCFKS has no place for them")
+    objects = b"".join(_object(alias, store[alias], sealed.get(alias)) for alias in store)
+    return der.sequence(
+        der.integer(1),
+        algorithm(form.hmac),
+        der.time(store.created),
+        der.time(now()),
+        der.sequence(objects),
+        der.utf8(store.comment) if store.comment is not None else b"",
+    )
+
+
+def _object(alias: str, entry: Entry, sealed: bytes | None) -> bytes:
+    comment = der.utf8(entry.comment) if entry.comment is not None else b""
+    return der.sequence(
+        der.integer(_object_type(entry, sealed is not None)),
+        der.utf8(alias),
+        der.time(entry.created),
+        der.time(entry.modified),
+        der.octets(_content(entry, sealed)),
+        comment,
+    )
+
+
+def _content(entry: Entry, sealed: bytes | None) -> bytes:
+    if isinstance(entry, TrustedCertificateEntry):
+        return entry.certificate
+    if isinstance(entry, OpaqueEntry):
+        return entry.data
+    assert isinstance(entry, KeyEntry)
+    if sealed is None:
+        assert isinstance(entry.sealed, SealedKey)
+        sealed = entry.sealed.encoded()
+    if isinstance(entry, PrivateKeyEntry):
+        return der.sequence(sealed, der.sequence(*entry.certificates))
+    return sealed
+
+
+def _within_limit(clear: bytes, form: Form) -> bytes:
+    if form.cipher == "CCM" and len(clear) > crypto.MAX_CCM:
+        raise Unstorable(
+            f"the entries take {len(clear)} bytes, and a BCFKS keystore under AES-CCM holds {crypto.MAX_CCM}",
+            "write it under AES key wrap: cipher='KWP'",
+        )
+    return clear

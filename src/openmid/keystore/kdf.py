@@ -1,0 +1,114 @@
+"""Key derivation by hashlib: PBKDF2 and scrypt (RFC 8018, RFC 7914), and PKCS#12's own (RFC 7292, appendix B.2).
+
+Costs are looked at before anything is derived: `Source.allow` where the parameters are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+THREADS = 4  # that derive keys at once
+
+# Blocks of the digests that PKCS#12's derivation is used with, in bytes.
+_BLOCKS = {"sha224": 64, "sha256": 64, "sha384": 128, "sha512": 128, "sha512_224": 128, "sha512_256": 128}
+PKCS12_KEY, PKCS12_IV, PKCS12_MAC = 1, 2, 3
+
+
+class DerivationRefusedError(Exception):
+    """This process's OpenSSL does not derive keys so: FIPS Enforced Mode. The text names the derivation."""
+
+
+class Pbkdf2(NamedTuple):
+    """PBKDF2 with HMAC (RFC 8018, 5.2)."""
+
+    salt: bytes
+    iterations: int
+    length: int
+    digest: str
+
+    def derive(self, secret: bytes) -> bytes:
+        try:
+            return hashlib.pbkdf2_hmac(self.digest, secret, self.salt, self.iterations, self.length)
+        except ValueError as error:  # the parameters were checked: what is left is the provider's refusal
+            raise DerivationRefusedError(f"PBKDF2 with HMAC-{self.digest}") from error
+
+
+class Scrypt(NamedTuple):
+    """scrypt (RFC 7914)."""
+
+    salt: bytes
+    n: int
+    r: int
+    p: int
+    length: int
+
+    def derive(self, secret: bytes) -> bytes:
+        memory = 256 * self.r * (self.n + self.p + 2)  # OpenSSL counts its own way; the cap was applied before
+        try:
+            return hashlib.scrypt(
+                secret, salt=self.salt, n=self.n, r=self.r, p=self.p, maxmem=memory, dklen=self.length
+            )
+        except ValueError as error:
+            raise DerivationRefusedError("scrypt") from error
+
+
+Kdf = Pbkdf2 | Scrypt
+
+
+def pkcs12(
+    digest: str, secret: bytes, salt: bytes, iterations: int, length: int, purpose: int, block: int = 0
+) -> bytes:
+    """RFC 7292, appendix B.2. `secret` is the password as a BMPString with its terminator, or nothing at all."""
+    block = block or _BLOCKS[digest]
+    make = getattr(hashlib, digest, None) or partial(hashlib.new, digest)
+    diversifier = bytes([purpose]) * block
+    content = _filled(salt, block) + _filled(secret, block)
+    derived = b""
+    while True:
+        value = make(diversifier + content).digest()
+        for _ in range(iterations - 1):
+            value = make(value).digest()
+        derived += value
+        if len(derived) >= length:
+            return derived[:length]
+        content = _stepped(content, _filled(value, block)[:block], block)
+
+
+def _filled(text: bytes, block: int) -> bytes:
+    """The text repeated to whole blocks."""
+    size = -(-len(text) // block) * block
+    return (text * (size // len(text) + 1))[:size] if text else b""
+
+
+def _stepped(content: bytes, value: bytes, block: int) -> bytes:
+    """Every block of the content, plus the value, plus one."""
+    add = int.from_bytes(value, "big") + 1
+    pieces = (int.from_bytes(content[at : at + block], "big") + add for at in range(0, len(content), block))
+    return b"".join((piece % (1 << 8 * block)).to_bytes(block, "big") for piece in pieces)
+
+
+def all_at_once(jobs: list[Callable[[], bytes]]) -> list[bytes]:
+    """Derive independent keys in threads: hashlib gives up the interpreter lock. Raises what the first failure raises."""
+    results: list[bytes] = [b""] * len(jobs)
+    failures: list[BaseException] = []
+
+    def run(first: int) -> None:
+        try:
+            for index in range(first, len(jobs), THREADS):
+                results[index] = jobs[index]()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in range(1, min(THREADS, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    run(0)
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
