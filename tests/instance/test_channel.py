@@ -158,3 +158,9 @@ def test_messages_that_are_none(api: Api, mid: Mid) -> None:
     assert (reply.status, reply.code) == (413, "too_large")
     assert mid._api.get("/api/mid/v1/claim").status == 405
     assert mid.post("/nonsense", {}).status == 404
+
+
+@pytest.mark.parametrize("path", ["/login/", "/api/now/table/sys_alias", "/nothing"])
+def test_nobody_fills_the_disk_with_a_body(server: str, path: str) -> None:
+    reply = Api(server).request("POST", path, bytes(11_000_000))
+    assert (reply.status, reply.json["error"]["message"]) == (413, "The body is too large")

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from openmid.instance import fips
 from openmid.instance.actions import runner
+from openmid.instance.channel.http import limited
 from openmid.instance.channel.wing import HANDLERS, ROUTES
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import close_writer, writer
@@ -68,5 +69,6 @@ def application() -> Starlette:
     routes = list(ROUTES)
     if settings.STATIC_ROOT:
         routes.append(Mount("/static", StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)))
-    routes.append(Mount("/", cast("ASGIApp", get_asgi_application())))
+    pages = limited(cast("ASGIApp", get_asgi_application()), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    routes.append(Mount("/", pages))
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)

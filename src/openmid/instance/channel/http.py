@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from django.db import connections
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openmid.wire.codec import encode
 from openmid.wire.messages import Refusal
@@ -52,6 +53,31 @@ async def body(request: Request, limit: int = SMALL) -> bytes:
         if len(received) > limit:
             raise Refused(413, "too_large", f"the body is larger than {limit} bytes", "send less at a time")
     return bytes(received)
+
+
+def limited(app: ASGIApp, limit: int) -> ASGIApp:
+    """`app`, which reads bodies of at most `limit` bytes.
+
+    Django writes a whole body to the disk before it asks whose it is.
+
+    Raises:
+        Refused: 413, while the body is read.
+    """
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        left = limit
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise Refused(413, "too_large", "The body is too large", f"send at most {limit} bytes at a time")
+            return message
+
+        await app(scope, counted, send)
+
+    return bounded
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

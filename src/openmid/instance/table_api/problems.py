@@ -4,8 +4,7 @@ ApiError
   BadInputError        400: the body, a value, or the query; `detail` names the fields
   NotSignedInError     401
   NotAllowedError      403
-  NoRecordError   404
-  TooLargeError   413
+  NoRecordError        404
 """
 
 from __future__ import annotations
@@ -53,15 +52,6 @@ class NotAllowedError(ApiError):
     """Raised when the user may not do this."""
 
     status = 403
-
-
-class TooLargeError(ApiError):
-    """Raised when the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE."""
-
-    status = 413
-
-    def __init__(self) -> None:
-        super().__init__("The body is too large", "send less")
 
 
 class NoRecordError(ApiError):

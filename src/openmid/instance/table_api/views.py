@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -23,7 +22,6 @@ from openmid.instance.table_api.problems import (
     NoRecordError,
     NotAllowedError,
     NotSignedInError,
-    TooLargeError,
 )
 from openmid.instance.table_api.tables import TABLES, Table, read
 
@@ -51,8 +49,6 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
                 return view(request, **path)
         except ApiError as error:
             return error.answer()
-        except RequestDataTooBig:
-            return TooLargeError().answer()
 
     return answer
 
