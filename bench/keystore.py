@@ -1,7 +1,8 @@
 """keytool's two frequent commands, ours against Java's with Bouncy Castle: `python bench/keystore.py [--json] [ROUNDS]`.
 
 Whole processes, interleaved in one run: the conversion of a PKCS12 file to BCFKS, and -list of the result. Wall time
-and CPU time (user and system) are medians over the rounds; a ratio is Java's by ours. The floor is an interpreter that does nothing but the key derivations that the command cannot do without, in as many threads.
+and CPU time (user and system) are medians over the rounds; a ratio is Java's by ours. The floor is an interpreter
+that does nothing but the key derivations that the command cannot do without, in as many threads.
 """
 
 from __future__ import annotations
