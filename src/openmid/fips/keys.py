@@ -44,3 +44,15 @@ def generate(algorithm: str = "RSA-3072", conf: Path | None = None) -> bytes:
 def random_bytes(count: int) -> bytes:
     """From the DRBG of `ssl`'s libcrypto, which in enforced mode is the provider's."""
     return RAND_bytes(count)
+
+
+def token() -> str:
+    """256 random bits, as 43 letters, digits, hyphens and underscores."""
+    import base64
+
+    return base64.urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
+
+
+def identifier() -> str:
+    """128 random bits, as 32 hex digits."""
+    return random_bytes(16).hex()

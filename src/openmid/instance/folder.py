@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from openmid.fips import keys
 from openmid.instance.errors import FolderError
 
 ENVIRONMENT = "OPENMID_INSTANCE_DIR"
@@ -110,7 +110,7 @@ class Folder:
         path = self.secrets / name
         if create and not path.exists():
             self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write(path, secrets.token_hex(32).encode() + b"\n", 0o600)
+            write(path, keys.random_bytes(32).hex().encode() + b"\n", 0o600)
         try:
             return path.read_text().strip()
         except OSError as error:

@@ -6,10 +6,10 @@ Secure by default: cookies for HTTPS only, no framing, no sniffing, names checke
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
+from openmid.fips import keys
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import ENVIRONMENT, Folder, Listen
 from openmid.instance.web.theme import UNFOLD as UNFOLD
@@ -25,7 +25,7 @@ def _listen() -> Listen:
         return Listen()
 
 
-SECRET_KEY = _folder.secret("django.key") if _folder else secrets.token_hex(32)
+SECRET_KEY = _folder.secret("django.key") if _folder else keys.identifier()
 DEBUG = False
 ALLOWED_HOSTS = _listen().names
 USE_TZ = True

@@ -94,7 +94,7 @@ def _builder(name: str, key: RSAPrivateKey, life: timedelta) -> x509.Certificate
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(int.from_bytes(keys.random_bytes(16)) >> 1)
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

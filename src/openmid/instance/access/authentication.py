@@ -10,12 +10,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import time
 from dataclasses import dataclass
 
 from django.contrib.auth.hashers import check_password, make_password
 
+from openmid.fips import keys
 from openmid.instance.access.models import PREFIX
 from openmid.instance.records.database import reader
 from openmid.instance.records.secrets import digest
@@ -23,7 +23,7 @@ from openmid.instance.records.statements import statements
 
 SQL = statements("openmid.instance.access", "access.sql")
 REMEMBER_S = 300.0
-_key = os.urandom(32)
+_key = keys.random_bytes(32)
 _right: dict[bytes, float] = {}
 
 

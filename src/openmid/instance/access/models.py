@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 
+from openmid.fips import keys
 from openmid.instance.records.base import Record
 from openmid.instance.records.secrets import digest
 
@@ -36,7 +35,7 @@ class ApiToken(Record):
         Raises:
             ValidationError: the name is taken.
         """
-        clear = PREFIX + secrets.token_urlsafe(32)
+        clear = PREFIX + keys.token()
         token = cls(name=name, user=user, token_hash=digest(clear))
         token.full_clean()
         token.save()

@@ -6,12 +6,12 @@ EnrolmentRefused carries a stable code, a sentence and what to do; the channel s
 from __future__ import annotations
 
 import base64
-import secrets
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from openmid.fips import keys
 from openmid.instance.mid.models import NAME, EnrolmentToken, MidServer, Validated
 from openmid.instance.records.actor import acting_as, actor
 from openmid.instance.records.secrets import digest
@@ -152,7 +152,7 @@ def _used(token: EnrolmentToken) -> EnrolmentRefused:
 
 
 def _give_credential(mid: MidServer) -> EnrolAnswer:
-    credential = secrets.token_urlsafe(32)
+    credential = keys.token()
     mid.credential_hash = digest(credential)
     mid.configuration += 1
     mid.save()

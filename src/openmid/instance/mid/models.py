@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from openmid.fips import keys
 from openmid.instance.records import clock
 from openmid.instance.records.actor import actor
 from openmid.instance.records.base import Record
@@ -158,7 +158,7 @@ class EnrolmentToken(Record):
         Raises:
             ValidationError: not a MID Server's name.
         """
-        clear = f"enrol-{secrets.token_urlsafe(32)}"
+        clear = f"enrol-{keys.token()}"
         token = cls(name=name, token_hash=digest(clear), expires=timezone.now() + TOKEN_LIFETIME)
         token.sys_created_by = actor()
         token.full_clean()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
+from openmid.fips import keys
 from openmid.instance.records.actor import actor
 
 SYS_COLUMNS = ("sys_id", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by", "sys_mod_count")
@@ -15,7 +15,7 @@ SYS_COLUMNS = ("sys_id", "sys_created_on", "sys_created_by", "sys_updated_on", "
 
 def new_sys_id() -> str:
     """32 lower-case hex digits."""
-    return uuid.uuid4().hex
+    return keys.identifier()
 
 
 class Record(models.Model):

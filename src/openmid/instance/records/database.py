@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import uuid
 from typing import Any
 
 from django.conf import settings
 
+from openmid.fips import keys
 from openmid.instance.records import clock
 
 _readers = threading.local()
@@ -44,7 +44,7 @@ class Connection(sqlite3.Connection):
 
 def new_id() -> str:
     """32 hex digits: a sys_id or a lease."""
-    return uuid.uuid4().hex
+    return keys.identifier()
 
 
 def connect(database: str, *, read_only: bool = False) -> Connection:

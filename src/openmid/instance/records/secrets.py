@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
 from django.db import models
 
+from openmid.fips import keys
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import Folder
 from openmid.instance.records.base import Record
@@ -56,7 +56,7 @@ def _bound(record: Record, column: str) -> bytes:
 
 def conceal(record: Record, column: str, clear: str) -> Ciphertext:
     """`clear` encrypted as the `column` of `record`."""
-    nonce = os.urandom(NONCE_BYTES)
+    nonce = keys.random_bytes(NONCE_BYTES)
     sealed = _aead(record).encrypt(nonce, clear.encode(), _bound(record, column))
     return Ciphertext(PREFIX + base64.b64encode(nonce + sealed).decode())
 
