@@ -135,9 +135,17 @@ class ClaimLoop:
                     log.warning("a result came too late: another attempt has taken the job over", job=late)
                 return
             if outcome.final:
-                log.error("results were refused and are given up", jobs=[one.sys_id for one in batch])
+                await self._part(batch, backoff)
                 return
             await asyncio.sleep(backoff.next())
+
+    async def _part(self, batch: list[JobResult], backoff: Backoff) -> None:
+        """One result that the instance will not take (too large, not understood) takes no other with it."""
+        if len(batch) == 1:
+            log.error("a result was refused and is given up", job=batch[0].sys_id)
+            return
+        for one in batch:
+            await self._deliver_batch([one], backoff)
 
     async def _beat(self) -> None:
         backoff = Backoff(longest=5.0)
