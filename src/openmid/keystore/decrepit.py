@@ -181,7 +181,7 @@ def open_jks_key(password: str, content: bytes) -> bytes:
 
 
 def open_jceks(password: str, salt: bytes, iterations: int, content: bytes) -> bytes:
-    """Sun's PBEWithMD5AndTripleDES. Its letters have 7 bits, and a salt of equal halves is turned around with a slip.
+    """Sun's PBEWithMD5AndTripleDES. Its letters have 7 bits; of a salt with equal halves the first is reversed.
 
     Raises DerError, Undecryptable.
     """
@@ -189,7 +189,7 @@ def open_jceks(password: str, salt: bytes, iterations: int, content: bytes) -> b
         raise DerError("the salt has not 8 bytes, or the iteration count is zero")
     secret = bytes(ord(letter) & 0x7F for letter in password)
     if salt[:4] == salt[4:]:
-        salt = _slipped(salt)
+        salt = salt[3::-1] + salt[4:]
     derived = b""
     for half in (salt[:4], salt[4:]):
         value = half
@@ -197,16 +197,6 @@ def open_jceks(password: str, salt: bytes, iterations: int, content: bytes) -> b
             value = _hash("md5", value + secret)
         derived += value
     return triple_des(derived[:24], derived[24:32], content)
-
-
-def _slipped(salt: bytes) -> bytes:
-    """Meant to reverse the first half: `salt[3 - 1]` stands in Sun's code where `salt[3 - i]` was meant."""
-    turned = bytearray(salt)
-    for index in range(2):
-        before = turned[index]
-        turned[index] = turned[3 - index]
-        turned[2] = before
-    return bytes(turned)
 
 
 def bks_mac(password: str | None, salt: bytes, iterations: int, size: int, content: memoryview) -> bytes:

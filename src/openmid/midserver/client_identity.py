@@ -47,7 +47,7 @@ def load(path: Path, password: str, *, agent: Path, enforced: bool) -> ClientIde
         kind = keystore.detect(path)
         if enforced and kind != "BCFKS":
             raise _not_bcfks(path, kind, agent)
-        store = keystore.load(path, password)
+        store = keystore.load(path, password, terms=keystore.Terms(old_algorithms=False))
         entry, facts = _choose(path, list(store.private_keys().values()))
         identity = ClientIdentity(store.type, facts, entry.private_key, entry.certificates)
     except KeystoreError as error:

@@ -126,5 +126,5 @@ def _trusted(config: Config, path: Path) -> str | bytes:
     password = config.parameter("mid.https.truststore.password")
     if not password and (config.agent / SECRET).exists():
         password = (config.agent / SECRET).read_text().strip()
-    store = keystore.load(path, redact.learn(password))
+    store = keystore.load(path, redact.learn(password), terms=keystore.Terms(old_algorithms=False))
     return b"".join(entry.certificate for entry in store.certificates().values())
