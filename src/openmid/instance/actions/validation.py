@@ -8,7 +8,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 _TOKEN = re.compile(r"\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110, section 5.6.2
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
+# Those of the connection (RFC 9110, section 7.6.1), and one that makes both sides wait for each other.
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection"})
+_OURS |= {"te", "trailer", "upgrade", "expect"}
 
 
 def pairs(value: Any) -> list[tuple[str, str]]:
@@ -33,8 +36,8 @@ def headers(value: Any) -> None:
             raise ValidationError(f"“{name}” cannot be a header's name (RFC 9110, section 5.1).")
         if name.lower() in _OURS:
             raise ValidationError(f"The MID Server sets {name} itself.")
-        if any(character in text for character in "\r\n\0"):
-            raise ValidationError(f"The value of header {name} has a line break in it.")
+        if _CONTROL.search(text):
+            raise ValidationError(f"The value of header {name} has a line break or another control character in it.")
 
 
 def query(value: Any) -> None:
