@@ -31,8 +31,6 @@ OTHERWISE = {
     ("certreq", 4): "RSASSA-PSS signs with a random salt",
     ("genkeypair", 10): "another sentence about the size",
     ("genkeypair", 20): "the keys are new ones",
-    ("import-again", 3): "nobody's answer to the last question is no NullPointerException",
-    ("import-again", 4): "an empty name cancels, as the question says",
     ("importcert", 17): "a secret key in the way is said",
     ("list-bcfks", 10): "the password is asked for",
     ("list-pkcs12", 6): "no listing without the password",
