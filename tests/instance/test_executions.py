@@ -93,6 +93,21 @@ def test_a_step_with_its_url_inline(api: Api, mid: Mid) -> None:
     assert told["integration_metadata"]["mid_protocol_profile"] == "mauth"
 
 
+def test_headers_that_carry_secrets_are_masked() -> None:
+    secret = (
+        "Authorization",
+        "proxy-authorization",
+        "Set-Cookie",
+        "X-Sn-Apikey",
+        "api-key",
+        "X-Vault-Token",
+        "X-Secret",
+    )
+    shown = ("WWW-Authenticate", "Content-Type", "Location", "X-Request-Id")
+    masked = details._masked([(name, "value") for name in secret + shown])
+    assert masked == [[name, "********"] for name in secret] + [[name, "value"] for name in shown]
+
+
 def test_prefer_wait(api: Api, mid: Mid) -> None:
     records(api)
     with ThreadPoolExecutor() as pool:

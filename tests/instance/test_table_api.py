@@ -159,3 +159,11 @@ def test_a_changed_password_and_a_user_who_left(api: Api) -> None:
     user.is_active = False
     user.save()
     assert api.get("/api/now/table/sys_alias").status == 401
+
+
+@pytest.mark.parametrize("path", ["/api/now/table/sys_alias", "/api/v1/actions", "/api/v1/actions/call/execute"])
+def test_a_page_of_another_site_cannot_use_a_browsers_password(api: Api, path: str) -> None:
+    for site in ("cross-site", "same-site"):
+        reply = api.request("POST", path, b"{}", Sec_Fetch_Site=site)
+        assert (reply.status, "another site" in reply.json["error"]["message"]) == (403, True)
+    assert api.request("POST", path, b"{}", Sec_Fetch_Site="same-origin").status != 403

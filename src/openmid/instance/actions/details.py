@@ -20,6 +20,7 @@ secrets are shown as asterisks.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from typing import Any
 
@@ -33,8 +34,8 @@ from openmid.instance.records.database import reader
 from openmid.wire.probes import ProbeResult
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
-SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"}
+SECRET_HEADERS = re.compile(
+    r"auth(?!enticate)|cookie|token|secret|passw|credential|api-?key|subscription-key|signature"
 )
 MASK = "********"
 
@@ -151,7 +152,7 @@ def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> 
 
 
 def _masked(headers: list[tuple[str, str]]) -> list[list[str]]:
-    return [[name, MASK if name.lower() in SECRET_HEADERS else value] for name, value in headers]
+    return [[name, MASK if SECRET_HEADERS.search(name.lower()) else value] for name, value in headers]
 
 
 def _duration(start: int | None, end: int | None) -> float | None:

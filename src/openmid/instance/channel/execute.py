@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openmid.instance.access import origin
 from openmid.instance.access.authentication import Caller, identify, is_token
 from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, details, state
@@ -35,6 +36,8 @@ async def admin(request: Request) -> Caller:
     found = identify(header) if is_token(header) else await in_thread(identify, header)
     if found is None:
         raise Refused(401, "User Not Authenticated", "User Not Authenticated", "Required to provide Auth information")
+    if origin.is_foreign(request.headers.get("sec-fetch-site")):
+        raise Refused(403, "foreign_origin", origin.SENTENCE, origin.DETAIL)
     if not found.is_admin:
         raise Refused(
             403,

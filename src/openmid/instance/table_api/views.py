@@ -12,6 +12,7 @@ from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from openmid.instance.access import origin
 from openmid.instance.access.authentication import identify
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.base import Record
@@ -44,6 +45,8 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             caller = identify(request.headers.get("Authorization", ""))
             if caller is None:
                 raise NotSignedInError
+            if origin.is_foreign(request.headers.get("Sec-Fetch-Site")):
+                raise NotAllowedError(origin.SENTENCE, origin.DETAIL)
             request.user = User.objects.get(username=caller.username)
             with acting_as(caller.username):
                 return view(request, **path)
