@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openmid.keystore.entries import KeyEntry, PrivateKeyEntry, SecretKeyEntry
+from openmid.keystore.entries import Entry, KeyEntry, PrivateKeyEntry, SecretKeyEntry
 from openmid.keystore.errors import WrongKeyPassword
 from openmid.keystore.keytool import prompts, report, stores
 from openmid.keystore.keytool.options import KeytoolError, Request
@@ -80,9 +80,17 @@ def sealed_anew(entry: KeyEntry, password: str | None, store_password: str | Non
         fresh = PrivateKeyEntry(entry.reveal(), entry.certificates)
     else:
         fresh = SecretKeyEntry(entry.reveal())
-    fresh.stamp(entry.created, fresh.modified, entry.comment)
+    fresh.created = entry.created
     fresh.own_password = None if password == store_password else password
+    carry(entry, fresh)
     return fresh
+
+
+def carry(entry: Entry, fresh: Entry) -> None:
+    """What an entry has besides its content: another store may have room for it."""
+    fresh.comment, fresh.attributes, fresh.friendly_name = entry.comment, entry.attributes, entry.friendly_name
+    if isinstance(entry, PrivateKeyEntry) and isinstance(fresh, PrivateKeyEntry):
+        fresh.certificate_attributes = entry.certificate_attributes
 
 
 def opens(entry: KeyEntry) -> bool:

@@ -7,7 +7,7 @@ import sys
 from openmid.keystore import certificate as x509
 from openmid.keystore.entries import KeyEntry, PrivateKeyEntry
 from openmid.keystore.keytool import certificate_files, describe, issuers, prompts, report, stores
-from openmid.keystore.keytool.change import unlock
+from openmid.keystore.keytool.change import carry, unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.keytool.prompts import say
 from openmid.keystore.keytool.stores import Opened
@@ -104,6 +104,7 @@ def _install(request: Request, opened: Opened, alias: str, entry: PrivateKeyEntr
     if chain is None:
         return False
     opened.store.set_private_key(alias, entry.private_key, chain, password=entry.own_password)
+    carry(entry, opened.store[alias])
     return True
 
 

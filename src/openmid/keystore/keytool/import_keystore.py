@@ -15,6 +15,7 @@ from openmid.keystore.entries import (
     TrustedCertificateEntry,
 )
 from openmid.keystore.keytool import prompts, report, stores
+from openmid.keystore.keytool.change import carry, opens, unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.keytool.prompts import say
 from openmid.keystore.keytool.stores import Opened
@@ -178,8 +179,6 @@ def _another_name(name: str, target: Opened) -> str:
 
 def _unlock(request: Request, source: KeyStore, alias: str, entry: KeyEntry) -> None:
     """Open a key: -srckeypass, or the source's store password, or what is typed. Raises WrongKeyPassword."""
-    from openmid.keystore.keytool.change import opens, unlock
-
     given = request.get("-srckeypass")
     if given is not None and source.type == "PKCS12" and opens(entry):
         say("Warning:  Different store and key passwords not supported for PKCS12 KeyStores. "
@@ -207,6 +206,7 @@ def _store(request: Request, entry: Entry, name: str, target: Opened) -> None:
         target.store.set_certificate(name, entry.certificate)
     elif isinstance(entry, OpaqueEntry):
         target.store.put(name, OpaqueEntry(entry.object_type, entry.data))
+    carry(entry, target.store[name])
 
 
 def _explain(request: Request, source: Source, target: Opened) -> None:

@@ -56,11 +56,14 @@ def change_or_begin(request: Request) -> Opened:
     return Opened(KeyStore(kind, str(path)), path, kind, password, None)
 
 
-def save(request: Request, opened: Opened, *, quiet: bool = False) -> None:
-    """Write it back; `[Storing ...]` under -v. Raises KeystoreError, KeytoolError."""
-    if request.verbose and not quiet:
+def save(request: Request, opened: Opened) -> None:
+    """Write it back, and say what is not in it any more; `[Storing ...]` under -v. Raises KeystoreError, KeytoolError."""
+    data = formats.dumps(opened.store, opened.password, opened.kind)
+    if request.verbose:
         prompts.say(f"[Storing {opened.path}]")
-    replace(opened.path, opened.before, formats.dumps(opened.store, opened.password, opened.kind))
+    replace(opened.path, opened.before, data)
+    for note in opened.store.notes:
+        prompts.say(f"note: {note}")
 
 
 def replace(path: Path, before: bytes | None, data: bytes) -> None:
