@@ -38,6 +38,18 @@ def bcprov() -> Path:
     raise AssertionError
 
 
+def bc_fips(version: str = "2.1.2") -> Path:
+    """Bouncy Castle's FIPS provider, as scripts/fetch-bc-fips fetched it. Maven may reach no registry: then a skip it is."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    jar = Path(cache, "openmid", "bc-fips", f"bc-fips-{version}.jar")
+    if jar.exists():
+        return jar
+    sentence = f"bc-fips-{version}.jar is not on this machine (scripts/fetch-bc-fips gets it, with Maven)"
+    if os.environ.get("OPENMID_REQUIRE_BC_FIPS") == "1":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
 def chromium() -> str:
     """A Chromium that Playwright can drive."""
     for name in CHROMIUM_NAMES:

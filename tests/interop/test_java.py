@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from cryptography import x509
@@ -14,19 +12,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openmid import keystore
 from tests import parts
+from tests.interop.conftest import APPROVED_ONLY
+from tests.interop.java import BC, BC_FIPS, Java
 from tests.keystore.vectors import FOLDER, sha256
 
 pytestmark = pytest.mark.java
 
-AES = "2.16.840.1.101.3.4.1"
 P12 = FOLDER / "p12-keytool-default.p12"
 
 
-def javas_keytool(*words: str | Path) -> str:
+def javas_keytool(*words: str | Path, provider: tuple[str | Path, ...] = ()) -> str:
     """Run Java's keytool with Bouncy Castle; its standard output. A failure shows both outputs."""
-    bouncy_castle = ("-provider", "org.bouncycastle.jce.provider.BouncyCastleProvider", "-providerpath", parts.bcprov())
     program = parts.program("keytool", "default-jre-headless")
-    words = (program, "-J-Duser.language=en", "-J-Duser.country=US", "-J-Duser.timezone=UTC", *words, *bouncy_castle)
+    provider = provider or ("-provider", BC, "-providerpath", parts.bcprov())
+    words = (program, "-J-Duser.language=en", "-J-Duser.country=US", "-J-Duser.timezone=UTC", *words, *provider)
     done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -40,6 +39,31 @@ def our_keytool(*words: str | Path) -> str:
     return done.stdout
 
 
+def article(source: Path, target: Path, jar: Path) -> tuple[str | Path, ...]:
+    """The words of the article's command, in its order, with the same password twice."""
+    return (
+        *("-importkeystore", "-v", "-srckeystore", source, "-srcstoretype", "PKCS12", "-srcstorepass", "changeit"),
+        *("-destkeystore", target, "-deststoretype", "BCFKS", "-deststorepass", "changeit"),
+        *("-provider", BC_FIPS, "-providerpath", jar),
+    )
+
+
+@pytest.mark.parametrize("version", ["1.0.2.6", "2.1.2"])
+def test_the_articles_command(tmp_path: Path, approved: Java, version: str) -> None:
+    """By Java's keytool with the real bc-fips in approved-only mode, and by ours: each reads what the other wrote."""
+    jar, theirs, ours = parts.bc_fips(version), tmp_path / "theirs.bcfks", tmp_path / "ours.bcfks"
+    words = article(P12, theirs, jar)
+    javas_keytool("-J" + APPROVED_ONLY, *words[:-4], provider=words[-4:])
+    our_keytool(*article(P12, ours, jar))
+    source = keystore.load(P12, "changeit").private_keys()["server"]
+    entry = keystore.load(theirs, "changeit").private_keys()["server"]
+    assert (entry.private_key, entry.certificates) == (source.private_key, source.certificates)
+    for path in (theirs, ours):
+        found = approved.read(path, "changeit")["server"]
+        assert (found.key, found.signs) == (source.private_key, "true")
+        assert found.certificates == tuple(map(sha256, source.certificates))
+
+
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The article's conversion, by us, with another password for the destination."""
@@ -47,7 +71,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     our_keytool(
         *("-importkeystore", "-v", "-srckeystore", P12, "-srcstoretype", "PKCS12", "-srcstorepass", "changeit"),
         *("-destkeystore", path, "-deststoretype", "BCFKS", "-deststorepass", "destination password"),
-        *("-provider", "org.bouncycastle.jcajce.provider.BouncyCastleFipsProvider", "-providerpath", "bc-fips.jar"),
+        *("-provider", BC_FIPS, "-providerpath", "bc-fips.jar"),
     )
     return path
 
@@ -81,71 +105,6 @@ def test_we_read_what_java_converted(tmp_path: Path) -> None:
     entry.unlock("changeit")
     assert entry.private_key == source.private_keys()["server"].private_key
     assert entry.certificates == source.private_keys()["server"].certificates
-
-
-class Written(NamedTuple):
-    """A store that we wrote for Java, and what must be found in it: alias -> (kind, key's digest, certificates' digests)."""
-
-    path: Path
-    password: str | None
-    key_password: str | None
-    expected: dict[str, tuple[str, str, str]]
-
-
-def write_stores(folder: Path) -> list[Written]:
-    rsa = keystore.load(FOLDER / "pem-pkcs8-key-and-chain.pem", None).private_keys()["1"]
-    chain = ",".join(sha256(certificate) for certificate in rsa.certificates)
-    private = ("private", sha256(rsa.private_key), chain)
-    trusted = ("certificate", "-", sha256(rsa.certificates[-1]))
-    written = []
-    for name, password, key_password in (
-        ("plain", "changeit", "changeit"),
-        ("key-password", "store password", "a key's own password"),
-        ("unicode", "päss鍵🔑", "päss鍵🔑"),
-        ("null", None, None),
-    ):
-        store = keystore.KeyStore()
-        own = key_password if key_password != password else None
-        store.set_private_key("Zoë 鍵 🔑", rsa.private_key, tuple(reversed(rsa.certificates)), password=own)
-        store.set_private_key("zoë 鍵 🔑", rsa.private_key, rsa.certificates, password=own)
-        store.set_certificate("CA", rsa.certificates[-1])
-        store.set_secret_key("aes", AES, bytes(range(32)), password=own)
-        store.save(folder / f"{name}.bcfks", password)
-        secret = ("secret", sha256(bytes(range(32))), "-")
-        expected = {"Zoë 鍵 🔑": private, "zoë 鍵 🔑": private, "CA": trusted, "aes": secret}
-        written.append(Written(folder / f"{name}.bcfks", password, key_password, expected))
-    return written
-
-
-def resaved_vector(folder: Path) -> Written:
-    """A store that Java wrote, saved again by us under another password."""
-    store = keystore.load(FOLDER / "bcfks-ec.bcfks", "changeit")
-    store.save(folder / "resaved.bcfks", "another password")
-    expected = {
-        alias: ("private", sha256(entry.private_key), ",".join(map(sha256, entry.certificates)))
-        for alias, entry in store.private_keys().items()
-    }
-    return Written(folder / "resaved.bcfks", "another password", "another password", expected)
-
-
-def test_bouncy_castle_reads_every_kind_of_entry(tmp_path: Path) -> None:
-    stores = [*write_stores(tmp_path), resaved_vector(tmp_path)]
-
-    def encoded(password: str | None) -> str:
-        return "-" if password is None else base64.b64encode(password.encode()).decode()
-
-    orders = "".join(f"{store.path}\n{encoded(store.password)}\n{encoded(store.key_password)}\n" for store in stores)
-    (tmp_path / "orders").write_text(orders)
-    java, source = parts.program("java", "default-jre-headless"), Path(__file__).with_name("StoreChecker.java")
-    words = (java, "-cp", str(parts.bcprov()), str(source), str(tmp_path / "orders"))
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, dict[str, tuple[str, str, str]]] = {store.path.name: {} for store in stores}
-    for line in done.stdout.splitlines():
-        file, alias, kind, key, certificates, signs = line.split("\t")
-        found[file][base64.b64decode(alias).decode()] = (kind, key, certificates)
-        assert signs == ("true" if kind == "private" else "-")
-    assert found == {store.path.name: store.expected for store in stores}
 
 
 def test_openssl_reads_our_pkcs12(converted: Path, tmp_path: Path) -> None:

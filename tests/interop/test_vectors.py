@@ -1,0 +1,79 @@
+"""Every vector that Java can read at all: what Bouncy Castle finds in it is what we find; and back, written by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from openmid import keystore
+from tests.interop.facts import of_java, of_ours, undated
+from tests.interop.java import Java, JavaError
+from tests.keystore.vectors import FILES, FOLDER, of_type
+
+UNSIGNED = [name for name in of_type("BCFKS") if "-signed-" not in name]
+
+# What the other side cannot take out of a vector, and what it says: docs/bcfks.md, "Bouncy Castle's own limits".
+NO_ALGORITHM = "no such algorithm"
+SEALED = {
+    "bcprov": {"hmac256": NO_ALGORITHM, "hmac512": NO_ALGORITHM},
+    "bc-fips": {},
+    "bc-fips-approved": {"camellia128": NO_ALGORITHM},
+    "old-bc-fips-approved": {"camellia128": NO_ALGORITHM, "tdes": NO_ALGORITHM, "ed25519": NO_ALGORITHM},
+}
+SEALED_FOR_ALL = {"foreign-epki": "cannot recognize protection encryption algorithm"}
+
+
+def passwords(name: str) -> list[str | None]:
+    """Of the keys in a vector."""
+    vector = FILES[name]
+    keys = {entry["key_password"] for entry in vector["entries"] if entry.get("key_password") is not None}
+    return [*sorted(keys - {vector["store_password"]}), vector["store_password"]]
+
+
+def compare(other: Java, path: Path, store: keystore.KeyStore, keys: Sequence[str | None], kind: str) -> None:
+    """Alias by alias; what the other side leaves sealed must be what it is known to."""
+    found = other.read(path, FILES[path.name]["store_password"], kind, keys)
+    limits = SEALED[other.name] | SEALED_FOR_ALL
+    for alias, entry in found.items():
+        assert (entry.kind == "sealed") == (alias in limits), f"{alias}: {entry}"
+        if entry.kind == "sealed":
+            assert limits[alias] in entry.algorithm
+            del store._entries[alias]
+    readable = {alias: entry for alias, entry in found.items() if entry.kind != "sealed"}
+    assert of_java(readable) == of_ours(store, keys)
+
+
+@pytest.mark.parametrize("name", UNSIGNED)
+def test_bcfks(other: Java, name: str) -> None:
+    store = keystore.load(FOLDER / name, FILES[name]["store_password"])
+    compare(other, FOLDER / name, store, passwords(name), "BCFKS")
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    ("bcfks-ec.bcfks", "default"),
+    ("bcfks-case-and-utf8-aliases.bcfks", "count=1024"),
+    ("bcfks-pbkdf2-1024.bcfks", "prf=sha3,mac=sha3,count=1024"),
+    ("bcfks-mixed.bcfks", "cipher=kwp"),
+    ("bcfks-pbkdf2-1024.bcfks", "scrypt=1024/8/1"),
+])  # fmt: skip
+def test_what_bouncy_castle_writes_is_what_it_read(other: Java, name: str, options: str, tmp_path: Path) -> None:
+    target, password = tmp_path / "new.bcfks", "another päss鍵🔑"
+    assert other.copy(FOLDER / name, "changeit", target, password, options) == {}
+    before = of_ours(keystore.load(FOLDER / name, "changeit"), ["changeit"])
+    after = of_ours(keystore.load(target, password), [password])
+    assert undated(after) == undated(before)
+
+
+def test_a_signed_store_is_no_store_for_bc_fips(approved: Java) -> None:
+    with pytest.raises(JavaError, match=r"(?i)integrity check"):
+        approved.read(FOLDER / "bcfks-signed-rsa-nocerts.bcfks", None)
+
+
+@pytest.mark.parametrize("name", ["bcfks-truncated.bcfks", "p12-keytool-default.p12", "garbage.bin"])
+def test_what_we_refuse_bouncy_castle_refuses(other: Java, name: str) -> None:
+    with pytest.raises(keystore.KeystoreError):
+        keystore.load(FOLDER / name, "changeit", type="BCFKS")
+    with pytest.raises(JavaError):
+        other.read(FOLDER / name, "changeit")
