@@ -113,7 +113,7 @@ def _source(request: Request, path: Path, in_place: bool) -> Source:
     whole = _with_key(request, data)
     password = request.get("-srcstorepass")
     if password is None and stores.needs_password(whole):
-        password = prompts.password("Enter source keystore password:  ", "-srcstorepass")
+        password = stores.typed(whole, "Enter source keystore password:  ", "-srcstorepass", "the srckeystore")
     store = formats.loads(whole, password, request.get("-srcstoretype"), str(path))
     return Source(store, path, password, data, in_place)
 

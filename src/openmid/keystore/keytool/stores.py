@@ -141,8 +141,24 @@ def _existing(request: Request) -> tuple[Path, bytes]:
 def _password(request: Request, data: bytes) -> str | None:
     password = request.get("-storepass")
     if password is None and needs_password(data):
-        password = prompts.password("Enter keystore password:  ", "-storepass")
+        return typed(data, "Enter keystore password:  ", "-storepass", "your keystore")
     return password
+
+
+def typed(data: bytes, question: str, flag: str, what: str) -> str | None:
+    """A password for reading. None, with keytool's warning, if RETURN was typed for a Java keystore: its certificates
+    are readable then, but nobody vouches for them."""
+    password = prompts.password(question, flag)
+    if password or formats.recognise(data) not in ("JKS", "JCEKS"):
+        return password
+    lines = (
+        f"The integrity of the information stored in {what}",
+        "has NOT been verified!  In order to verify its integrity,",
+        f"you must provide {what} password.",
+    )
+    stars = "*****************  WARNING WARNING WARNING  *****************"
+    prompts.say("\n".join(["", stars, *(f"* {line:<58}*" for line in lines), stars, ""]))
+    return None
 
 
 def needs_password(data: bytes) -> bool:
