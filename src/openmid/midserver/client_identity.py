@@ -53,7 +53,7 @@ def load(path: Path, password: str, *, agent: Path, enforced: bool) -> ClientIde
     except KeystoreError as error:
         raise ProfileError(error.code, str(error), _hint(error, path)) from error
     if enforced:
-        _approve(path, identity)
+        _approve(path, identity, agent)
     return identity
 
 
@@ -96,9 +96,7 @@ def _choose(path: Path, entries: list[PrivateKeyEntry]) -> tuple[PrivateKeyEntry
 
 
 def _not_bcfks(path: Path, kind: str, agent: Path) -> ProfileError:
-    command = keystore.conversion_command(
-        path, kind, path.with_suffix(".bcfks"), agent / "jre/bin/keytool", agent / "lib/bc-fips.jar"
-    )
+    command = _conversion(path, kind, path.with_suffix(".bcfks"), agent)
     return ProfileError(
         "keystore_not_bcfks",
         f"the keystore {path} is {kind}, and in FIPS Enforced Mode only BCFKS is opened",
@@ -106,7 +104,7 @@ def _not_bcfks(path: Path, kind: str, agent: Path) -> ProfileError:
     )
 
 
-def _approve(path: Path, identity: ClientIdentity) -> None:
+def _approve(path: Path, identity: ClientIdentity, agent: Path) -> None:
     refusals = policy.approve_key(identity.key)
     for certificate in identity.chain:
         facts = describe(certificate)
@@ -117,8 +115,21 @@ def _approve(path: Path, identity: ClientIdentity) -> None:
         raise ProfileError(
             "keystore_not_approved",
             f"the keystore {path}: {refusals[0]}",
-            "have a certificate issued for an approved key",
+            _renewal(path, agent),
         )
+
+
+def _renewal(path: Path, agent: Path) -> str:
+    new = path.with_name(f"{path.stem}-new.p12")
+    command = _conversion(new, "PKCS12", path, agent)
+    return (
+        "have a certificate issued for a new key (RSA of 3072 bits, or P-256) and signed with SHA-256, move the old "
+        f"keystore away, and with key and certificate chain in {new}: {command}"
+    )
+
+
+def _conversion(source: Path, kind: str, destination: Path, agent: Path) -> str:
+    return keystore.conversion_command(source, kind, destination, agent / "jre/bin/keytool", agent / "lib/bc-fips.jar")
 
 
 _HINTS = {
