@@ -14,8 +14,6 @@ import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 with atheris.instrument_imports(include=["openmid.keystore"]):
     from fuzz import targets
 
-    targets.make_cheap()
-
 
 def kind(error: BaseException) -> str:
     """Where it was raised, and what: two findings of one kind are one."""

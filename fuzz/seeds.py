@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fuzz import targets
 from openmid import keystore
-from openmid.keystore import bcfks, der
+from openmid.keystore import bcfks, decrepit, der, java_objects
 
 ROOT = Path(__file__).parent.parent
 VECTORS = ROOT / "tests" / "vectors"
@@ -49,10 +49,25 @@ def of_vector(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
         yield kind, data
     elif kind:
         yield "der", data
+    if kind == "jceks":
+        yield from (("java-object", stream) for stream in java_objects_of(data))
     if kind == "pkcs12" and (safe := authenticated_safe(data)):
         yield "pkcs12-content", safe
     if name == "der-leaf.cer":
         yield "certificate", data
+
+
+def java_objects_of(data: bytes) -> Iterator[bytes]:
+    """Each serialised object in a JCEKS store, and the one that is encrypted in it."""
+    at = data.find(b"\xac\xed\0\5")
+    while at >= 0:
+        stream = data[at : java_objects.end_of_object(data, at, len(data) - JAVA_DIGEST, "it")]
+        sealed = java_objects.sealed_object(stream, "it")
+        parameters = der.Reader(sealed.parameters).sequence("parameters")
+        salt, count = parameters.octets("salt"), parameters.integer("count")
+        yield stream
+        yield decrepit.open_jceks(targets.PASSWORD, salt, count, sealed.content)
+        at = data.find(b"\xac\xed\0\5", at + 1)
 
 
 def stores() -> Iterator[keystore.KeyStore]:

@@ -11,16 +11,18 @@ import hashlib
 import hmac
 import importlib
 import pkgutil
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 
 from openmid import keystore
-from openmid.keystore import der
+from openmid.keystore import bcfks as bcfks_format
+from openmid.keystore import der, java_objects, pkcs12_write
+from openmid.keystore.keytool import describe
 
 PASSWORD = "changeit"  # the vectors'
 SEAL = b"fuzz"  # salt and nonce of everything sealed here
-CHEAP = {"MAX_ITERATIONS": 4096, "MAX_SCRYPT_MEMORY": 1 << 20, "MAX_SCRYPT_WORK": 1 << 12, "ITERATIONS": 1}
+TERMS = keystore.Terms(max_iterations=4096, max_scrypt_memory=1 << 20)  # an execution should take microseconds
 
 
 def as_it_is(data: bytes) -> bytes:
@@ -87,7 +89,7 @@ def bks(body: bytes) -> bytes:
     """BKS ends with an HMAC-SHA1 over everything between its head (version, salt, iterations) and itself."""
     size = int.from_bytes(body[4:8], "big")
     salt, iterations = body[8 : 8 + size], int.from_bytes(body[8 + size : 12 + size], "big")
-    if size > len(body) or not 0 < iterations <= CHEAP["MAX_ITERATIONS"] or not salt:
+    if size > len(body) or not 0 < iterations <= TERMS.max_iterations or not salt:
         return body
     key_size = 2 if body[:4] == b"\0\0\0\1" else 20  # bytes; version 1 has 16 bits by an old mistake
     key = _pkcs12_mac_key(salt, iterations)[:key_size]
@@ -106,10 +108,20 @@ def _pkcs12_mac_key(salt: bytes, iterations: int) -> bytes:
 
 def certificate(data: bytes) -> None:
     """What keytool -printcert says of one."""
-    from openmid.keystore.keytool import describe
-
     describe.weaknesses(data)
     describe.certificate(data)
+
+
+def java_object(data: bytes) -> None:
+    """A secret key of JCEKS, sealed or already opened."""
+    java_objects.end_of_object(data, 0, len(data), "it")
+    for read in (java_objects.sealed_object, java_objects.secret_key):
+        with suppress(keystore.KeystoreError):
+            read(data, "it")
+
+
+# Targets that are no whole store.
+PARTS = {"certificate": certificate, "java-object": java_object}
 
 
 DRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -123,6 +135,7 @@ DRESS: dict[str, Callable[[bytes], bytes]] = {
     "pem": as_it_is,
     "der": as_it_is,
     "certificate": as_it_is,
+    "java-object": as_it_is,
 }
 
 
@@ -132,21 +145,13 @@ def keystore_modules() -> list[ModuleType]:
     return [importlib.import_module(name) for name in names if not name.endswith("__main__")]
 
 
-def make_cheap() -> None:
-    """Lower the caps on key derivation in every module that has them: an execution should take microseconds."""
-    keystore_modules()
-    for name, module in list(sys.modules.items()):
-        for cap in CHEAP.keys() & vars(module).keys() if name.startswith("openmid.keystore") else ():
-            setattr(module, cap, CHEAP[cap])
-
-
 def exercise(target: str, data: bytes) -> bool:
     """Open what the bytes make; True if it opened. Raises whatever should not have been raised."""
     try:
-        if target == "certificate":
-            certificate(data)
+        if target in PARTS:
+            PARTS[target](data)
             return True
-        store = keystore.loads(DRESS[target](data), PASSWORD)
+        store = keystore.loads(DRESS[target](data), PASSWORD, terms=TERMS)
         open_keys(store)
         again(store)
     except keystore.KeystoreError as error:
@@ -168,16 +173,15 @@ def open_keys(store: keystore.KeyStore) -> None:
 
 
 def again(store: keystore.KeyStore) -> None:
-    """Written as BCFKS and read again, it is the same. Raises Unstorable and the like of the writing only."""
-    from openmid.keystore import bcfks as format_bcfks
-
-    data = format_bcfks.write(store, PASSWORD, iterations=1)
-    try:
-        back = keystore.loads(data, PASSWORD)
-        same = facts(back) == facts(store)
-    except keystore.KeystoreError as error:
-        raise AssertionError(f"what we wrote is not read: {error}") from error
-    assert same, "what we wrote is read as something else"
+    """Written and read again it is the same. Raises Unstorable and the like of the writing only."""
+    for write in (bcfks_format.write, pkcs12_write.write):
+        data = write(store, PASSWORD, 1)
+        try:
+            back = keystore.loads(data, PASSWORD, terms=TERMS)
+            same = facts(back) == facts(store) if back.type == "BCFKS" else keys(back) == keys(store)
+        except keystore.KeystoreError as error:
+            raise AssertionError(f"what we wrote is not read: {error}") from error
+        assert same, f"what we wrote as {back.type} is read as something else"
 
 
 def facts(store: keystore.KeyStore) -> dict[str, tuple[object, ...]]:
@@ -194,6 +198,11 @@ def facts(store: keystore.KeyStore) -> dict[str, tuple[object, ...]]:
         else:
             found[alias] = (type(entry).__name__,)
     return found
+
+
+def keys(store: keystore.KeyStore) -> list[object]:
+    """The private keys; PKCS12 changes aliases and the order."""
+    return sorted(fact[1] or b"" for fact in facts(store).values() if fact[0] == "private")  # type: ignore[type-var]
 
 
 def revealed(entry: keystore.KeyEntry) -> object:
