@@ -50,6 +50,7 @@ class FakeInstance:
         self.refuse: dict[str, tuple[int, Refusal]] = {}
         self.profiles: list[tuple[str, str, str]] = []
         self.configuration = 1
+        self.prove = 0
         self.claims = 0
         self.heartbeats: list[Heartbeat] = []
         self.results: list[JobResult] = []
@@ -146,7 +147,7 @@ class FakeInstance:
 
     async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
         self.heartbeats.append(decode(body, Heartbeat))
-        return HeartbeatAnswer(self.validated, str(self.configuration), 200)
+        return HeartbeatAnswer(self.validated, str(self.configuration), 200, self.prove)
 
     async def _configuration(self, _: bytes) -> ConfigurationAnswer:
         sealed = [

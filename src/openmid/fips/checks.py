@@ -79,7 +79,7 @@ def process(staged: Staged) -> tuple[tuple[Library, ...], tuple[Check, ...]]:
         found.extend(libcryptos.libraries(modules))
         unknown = [f"{one.path} ({one.version})" for one in found if not one.role]
         if unknown:
-            raise ValueError(f"{', '.join(unknown)} is loaded, and not known to the proof")
+            raise ValueError(f"loaded, and not known to the proof: {', '.join(unknown)}")
 
     check = attempt("loading no cryptographic library but those that are proved", SUCCEEDS, look)
     return tuple(found), (check,)
