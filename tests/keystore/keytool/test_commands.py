@@ -92,7 +92,7 @@ class TestGenerate:
 
     @pytest.mark.parametrize("word", [
         "nonsense", "san", "san=dns", "ku=key", "bc=ca:perhaps", "1.2.3=xyz", "san=ip:a.example", "ku:maybe=dS",
-        "aia=x:uri:y",
+        "aia=x:uri:y", "1.40=00", "3.1=00",
     ])  # fmt: skip
     def test_extensions_that_cannot_be_made(self, keytool: Keytool, word: str) -> None:
         assert f"-ext {word} is not an extension that can be made\nhint: " in keytool.refused(NEW, "-ext", word)
@@ -215,6 +215,18 @@ class TestPasswords:
         keytool.fine(f"-changealias -alias server -destalias client {B}")
         entry = opened().private_keys()["client"]
         entry.unlock("ownpass1")
+
+
+class TestOutput:
+    def test_a_file_is_written_whole_and_is_for_everyone_to_read(self, keytool: Keytool, mixed: Path) -> None:
+        keytool.fine(f"-exportcert -alias server -file c.cer {B}")
+        assert Path("c.cer").read_bytes() == opened().private_keys()["server"].certificates[0]
+        assert Path("c.cer").stat().st_mode & 0o777 == 0o644
+
+    def test_the_keystore_is_not_overwritten_with_its_certificate(self, keytool: Keytool, mixed: Path) -> None:
+        before = mixed.read_bytes()
+        assert "s.bcfks is the keystore itself" in keytool.refused(f"-exportcert -alias server -file s.bcfks {B}")
+        assert mixed.read_bytes() == before
 
 
 class TestSources:

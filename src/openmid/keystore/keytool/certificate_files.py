@@ -24,7 +24,7 @@ def read_input(path: str | None) -> bytes:
 
 
 def certificates(data: bytes) -> list[bytes]:
-    """X.509 DER in the input's order; empty where there is none. Raises Damaged, DerError."""
+    """X.509 DER in the input's order; empty where there is none. Raises Damaged."""
     blocks = pem_blocks(data)
     found: list[bytes] = []
     if not blocks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openmid.keystore import der
 from openmid.keystore.keytool.extensions import METHODS, PURPOSES, Extension
+from openmid.keystore.keytool.names import is_oid
 from openmid.keystore.keytool.options import KeytoolError
 
 _NAMES = {
@@ -39,7 +40,7 @@ def _parse(word: str) -> Extension:
     name, _, mark = head.partition(":")
     if mark.lower() not in ("", "c", "critical"):
         raise _wrong(word)
-    if "." in name and all(arc.isdecimal() for arc in name.split(".")):
+    if is_oid(name):
         return Extension(name, bool(mark), _hexadecimal(value, word))
     known = _one_of(name, tuple(_NAMES), word)
     return Extension(_NAMES[known], bool(mark), _READERS[known](value, word))
@@ -103,7 +104,7 @@ def _purposes(value: str, word: str) -> bytes:
 
 
 def _oid(name: str, by_name: dict[str, str], word: str) -> str:
-    if "." in name and all(arc.isdecimal() for arc in name.split(".")):
+    if is_oid(name):
         return name
     return by_name[_one_of(name, tuple(by_name), word)]
 
@@ -121,7 +122,7 @@ def _general_name(part: str, word: str) -> bytes:
         return der.tlv({"email": 0x81, "dns": 0x82, "uri": 0x86}[lower], value.encode())
     if lower == "ip":
         return der.tlv(0x87, _address(value, word))
-    if lower == "oid" and "." in value and all(arc.isdecimal() for arc in value.split(".")):
+    if lower == "oid" and is_oid(value):
         return b"\x88" + der.oid(value)[1:]
     raise _wrong(word)
 

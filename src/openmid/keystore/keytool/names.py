@@ -60,9 +60,17 @@ def _attribute(pair: str, name: str) -> bytes:
     keyword, equals, value = pair.partition("=")
     word = keyword.strip().upper().removeprefix("OID.")
     oid = _KEYWORDS.get(word, word)
-    if not equals or not all(arc.isdecimal() for arc in oid.split(".")) or oid.count(".") < 1:
+    if not equals or not is_oid(oid):
         raise _wrong(name)
     return der.sequence(der.oid(oid), _value(oid, value.strip(), name))
+
+
+def is_oid(text: str) -> bool:
+    """True for a dotted object identifier (X.660: the first arc is 0 to 2, the second below 40 under 0 and 1)."""
+    arcs = text.split(".")
+    if len(arcs) < 2 or not all(arc.isascii() and arc.isdecimal() and len(arc) < 40 for arc in arcs):
+        return False
+    return int(arcs[0]) < 2 and int(arcs[1]) < 40 or int(arcs[0]) == 2
 
 
 def _value(oid: str, value: str, name: str) -> bytes:

@@ -103,9 +103,11 @@ def _export(request: Request) -> None:
 
 
 def write_output(request: Request, data: bytes) -> None:
-    """To -file, whole or not at all, or to standard output. Raises FileProblem."""
-    path = request.get("-file")
+    """To -file, whole or not at all, or to standard output. Raises FileProblem, KeytoolError."""
+    path, store = request.get("-file"), request.get("-keystore")
     if path is not None:
+        if store is not None and Path(path).exists() and Path(path).samefile(store):
+            raise KeytoolError(f"{path} is the keystore itself", "give another name as -file")
         formats.write_atomically(Path(path), data, mode=0o644)
         return
     sys.stdout.flush()
