@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system cryptography")]
 @pytest.fixture(scope="module")
 def interpreter() -> Path:
     """A Python whose cryptography shares the system's libcrypto."""
-    built = subprocess.run([ROOT / "scripts/build-system-cryptography"], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHON": sys.executable}
+    script = ROOT / "scripts/build-system-cryptography"
+    built = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         problem = built.stderr.strip().splitlines() or ["?"]
         parts.missing(f"cryptography built from source ({'; '.join(problem[-2:])})", "libssl-dev pkg-config cargo")

@@ -181,3 +181,21 @@ async def test_with_another_library_in_the_process_it_does_not_start(
     assert status == 1
     assert f"{gcrypt} (Libgcrypt " in err
     assert not instance.heartbeats
+
+
+@pytest.mark.e2e
+async def test_status_says_what_the_running_process_proved(enforced: Installed, instance: FakeInstance) -> None:  # noqa: F811
+    script = "scripts/set-fips-enforced-mode.sh"
+    await enforced.start()
+    status, out, _ = await enforced.sh("status", "--json", script=script)
+    answer = json.loads(out)
+    assert (status, answer["mode"], answer["running"]["enforced"]) == (0, "enforced", True)
+    module = enforced.agent / "security/fips/ssl/fips.so"
+    module.with_name("new").write_bytes(module.read_bytes())
+    module.with_name("new").replace(
+        module
+    )  # the same content: a fresh process is fine, the running one has another file
+    await instance.until(lambda: instance.heartbeats[-1].status == "Degraded")
+    status, out, _ = await enforced.sh("status", script=script)
+    assert status == 3
+    assert "FIPS Enforced Mode is broken: the running MID Server has lost it: " in out

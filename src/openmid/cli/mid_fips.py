@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import click
 
 from openmid.fips.errors import FipsError
-from openmid.midserver import fips_mode
+from openmid.midserver import control, fips_mode
+from openmid.midserver.config import agent_folder
 from openmid.midserver.errors import ConfigError, MidError
 
 USAGE = 2
@@ -91,17 +92,33 @@ def off(folder: Path) -> None:
 @click.pass_context
 @_sentences
 def status(folder: Path, as_json: bool) -> None:
-    """Prove it in a fresh process. Exit status 0: enforced, 1: not enforced, 3: broken."""
+    """Prove it in a fresh process, and say what the running one last proved.
+
+    Exit status 0: enforced, 1: not enforced, 3: broken.
+    """
     try:
         found = fips_mode.status(folder)
     except ConfigError as error:  # no MID Server there: neither enforced nor not
         raise click.UsageError(str(error)) from error
+    running = _running(folder)
+    if running and not running["enforced"] and found.mode == fips_mode.ENFORCED:
+        found = replace(found, mode=fips_mode.BROKEN, reason=f"the running MID Server has lost it: {running['reason']}")
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(json.dumps(asdict(found) | {"running": running}, indent=2))
     else:
         click.echo(f"FIPS Enforced Mode is {found.mode}" + (f": {found.reason}" if found.reason else ""))
         _report_provider(found)
+        if running:
+            said = f"proved at {running['time']}" if running["enforced"] else f"lost: {running['reason']}"
+            click.echo(f"running   pid {running['pid']}, {said}")
     sys.exit(EXIT[found.mode])
+
+
+def _running(folder: Path) -> dict[str, Any] | None:
+    """The proof of the process that serves the folder, as it last said: pid, enforced, time, reason."""
+    own = control.status(agent_folder(folder))
+    proof = own.get("proof")
+    return {"pid": own["pid"], **{name: proof[name] for name in ("enforced", "time", "reason")}} if proof else None
 
 
 def _report(done: fips_mode.Outcome) -> None:
@@ -140,3 +157,5 @@ def _report_provider(found: fips_mode.Status) -> None:
     for one in found.proof.libcryptos if found.proof else ():
         passed = sum(check.passed for check in one.checks)
         click.echo(f"proved    {one.name} ({one.openssl_version}): {passed} of {len(one.checks)} checks")
+    for library in found.proof.libraries if found.proof else ():
+        click.echo(f"loaded    {library.path} ({library.version}): {library.role or 'UNKNOWN'}")
