@@ -70,7 +70,7 @@ def is_oid(text: str) -> bool:
     arcs = text.split(".")
     if len(arcs) < 2 or not all(arc.isascii() and arc.isdecimal() and len(arc) < 40 for arc in arcs):
         return False
-    return int(arcs[0]) < 2 and int(arcs[1]) < 40 or int(arcs[0]) == 2
+    return (int(arcs[0]) < 2 and int(arcs[1]) < 40) or int(arcs[0]) == 2
 
 
 def _value(oid: str, value: str, name: str) -> bytes:
