@@ -92,7 +92,7 @@ def read(data: bytes, password: str | None, source: Source) -> KeyStore:
 
 
 def _check(data: bytes, start: int, salt: bytes, iterations: int, version: int, password: str, source: Source) -> None:
-    source.spend(iterations)
+    source.allow(iterations, source.name)
     if not iterations or len(data) - start < _CHECK:
         raise Damaged(f"{source.name} is damaged or cut short")
     old = source.decrepit("an integrity code with SHA-1", source.name)

@@ -30,6 +30,7 @@ def now() -> datetime:
 class Entry:
     """One named thing. `created` survives overwriting; `modified` is what keytool prints as the creation date."""
 
+    __slots__ = ("attributes", "comment", "created", "friendly_name", "modified")  # a truststore has thousands
     kind: ClassVar[str] = "entry"
 
     def __init__(self) -> None:
@@ -53,6 +54,7 @@ class Entry:
 class TrustedCertificateEntry(Entry):
     """A certificate that is trusted for what it is. `certificate` is X.509 DER."""
 
+    __slots__ = ("certificate",)
     kind = "trusted certificate"
 
     def __init__(self, certificate: bytes) -> None:
@@ -69,6 +71,8 @@ class KeyEntry(Entry):
 
     `own_password` is None for a key that opens with its store's password (whatever that will be when it is saved).
     """
+
+    __slots__ = ("_clear", "_store_password", "own_password", "sealed")
 
     def __init__(self, clear: bytes | None, sealed: Sealed | None, store_password: str | None) -> None:
         super().__init__()
@@ -111,6 +115,7 @@ class KeyEntry(Entry):
 class PrivateKeyEntry(KeyEntry):
     """A private key (PKCS#8 PrivateKeyInfo, DER) and its certificates, leaf first."""
 
+    __slots__ = ("certificate_attributes", "certificates")
     kind = "private key"
 
     def __init__(
@@ -133,6 +138,7 @@ class PrivateKeyEntry(KeyEntry):
 class SecretKeyEntry(KeyEntry):
     """A symmetric key, held as BCFKS's SecretKeyData ::= SEQUENCE { OBJECT IDENTIFIER, OCTET STRING }."""
 
+    __slots__ = ()
     kind = "secret key"
 
     def __init__(self, clear: bytes | None, sealed: Sealed | None = None, store_password: str | None = None) -> None:
@@ -181,6 +187,7 @@ class SecretKeyEntry(KeyEntry):
 class OpaqueEntry(Entry):
     """An entry of a type that this library only carries (BCFKS object type 5 and later), kept byte for byte."""
 
+    __slots__ = ("data", "object_type")
     kind = "opaque entry"
 
     def __init__(self, object_type: int, data: bytes) -> None:

@@ -55,7 +55,10 @@ def loads(
         raise WrongType(name, wanted, actual, DESCRIPTIONS[actual], hint)
     if actual == "UNKNOWN":
         raise WrongType(name, "a keystore", actual, DESCRIPTIONS[actual])
-    return _read(actual, data, password, Source(name, actual, terms))
+    source = Source(name, actual, terms)
+    store = _read(actual, data, password, source)
+    source.opening = False
+    return store
 
 
 def _read(actual: str, data: bytes, password: str | None, source: Source) -> KeyStore:

@@ -103,9 +103,15 @@ def all_at_once(jobs: list[Callable[[], bytes]]) -> list[bytes]:
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=(first,)) for first in range(1, min(THREADS, len(jobs)))]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    for first in range(1, min(THREADS, len(jobs))):
+        thread = threading.Thread(target=run, args=(first,))
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads for this user: then one after the other
+            run(first)
+        else:
+            threads.append(thread)
     run(0)
     for thread in threads:
         thread.join()

@@ -121,10 +121,13 @@ def read_scheme(found: Algorithm, source: Source, where: str) -> Scheme:
 
 
 def cost(found: Algorithm, source: Source, where: str) -> int:
-    """The iterations that one try of a password takes, within the caps. Raises DerError, TooExpensive, UnsupportedType."""
+    """The work of one try of a password: iterations, or scrypt's N * r * p. Within the caps.
+
+    Raises DerError, TooExpensive, UnsupportedType.
+    """
     if found.oid == PBES2:
         kdf = read_scheme(found, source, where).kdf
-        return kdf.iterations if isinstance(kdf, Pbkdf2) else 0
+        return kdf.iterations if isinstance(kdf, Pbkdf2) else kdf.n * kdf.r * kdf.p
     inner = parameters(found, "the encryption")
     inner.octets("the salt")
     iterations = inner.integer("the iteration count")
@@ -137,7 +140,7 @@ def decrypt(found: Algorithm, content: bytes, reading: Reading, source: Source, 
 
     Raises Undecryptable, DerError, TooExpensive, UnsupportedType, OldAlgorithm, NotApproved.
     """
-    cost(found, source, where)
+    source.spend(cost(found, source, where))
     if found.oid != PBES2:
         return _decrypt_old(found, content, reading, source, where)
     scheme = read_scheme(found, source, where)

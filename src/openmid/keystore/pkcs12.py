@@ -52,11 +52,12 @@ def read(data: bytes, password: str | None, source: Source) -> KeyStore:
         parts = _parts(safe, source)
         for part in parts:
             if part.encryption:
-                source.spend(pbes.cost(part.encryption, source, source.name))
+                pbes.cost(part.encryption, source, source.name)  # every cost is looked at before anything is derived
         likely = _readings(safe, mac, password, source)
+        del safe
         bags: list[Bag] = []
-        for part in parts:
-            clear, likely = _opened(part, likely, source)
+        while parts:
+            clear, likely = _opened(parts.pop(0), likely, source)
             bags += _bags(clear, 0)
         return pkcs12_entries.assemble(bags, password, likely, source)
     except DerError as error:
@@ -132,9 +133,9 @@ def _readings(safe: bytes, mac: pkcs12_mac.Mac | None, password: str | None, sou
 
 
 def _opened(part: Part, likely: list[Reading], source: Source) -> tuple[bytes, list[Reading]]:
-    """(SafeContents, the readings with the one that opened it first)."""
+    """(SafeContents as DER, the readings with the one that opened it first)."""
     if part.encryption is None:
-        return part.content, likely
+        return ber.normal(part.content, "a part of the safe"), likely
     seen = set()
     for reading in likely:
         secret = reading.raw if part.encryption.oid == pbes.PBES2 else reading.bmp
@@ -143,7 +144,7 @@ def _opened(part: Part, likely: list[Reading], source: Source) -> tuple[bytes, l
         seen.add(secret)
         try:
             clear = pbes.decrypt(part.encryption, part.content, reading, source, source.name)
-            Reader(ber.normal(clear, "a part of the safe")).sequence("a part of the safe")
+            clear = ber.normal(clear, "a part of the safe")
         except (pbes.Undecryptable, DerError):  # a wrong key leaves right padding once in 256 times
             continue
         return clear, [reading, *(other for other in likely if other != reading)]
@@ -156,9 +157,7 @@ def _bags(contents: bytes, depth: int) -> Iterator[Bag]:
     """SafeContents ::= SEQUENCE OF SafeBag."""
     if depth == MAX_NESTING:
         raise DerError(f"its safes are nested more than {MAX_NESTING} deep")
-    inner = Reader(ber.normal(contents, "a part of the safe") if depth == 0 else contents).sequence(
-        "a part of the safe"
-    )
+    inner = Reader(contents).sequence("a part of the safe")
     while inner.peek() >= 0:
         body = inner.sequence("a bag")
         kind = body.oid("a bag's type")

@@ -54,8 +54,9 @@ def verify(mac: Mac, content: bytes, tried: list[Reading], source: Source) -> Re
     """The first reading of the password by which the code is right. Raises DerError and what `Source` raises."""
     if mac.algorithm.oid == PBMAC1:
         return _verify_pbmac1(mac, content, tried, source)
-    source.spend(mac.iterations)
+    source.allow(mac.iterations, source.name)
     for reading in tried:
+        source.spend(mac.iterations)
         if hmac.compare_digest(_code(mac, content, reading, source), mac.check):
             return reading
     return None
@@ -92,8 +93,8 @@ def _verify_pbmac1(mac: Mac, content: bytes, tried: list[Reading], source: Sourc
     if found.length < MIN_PBMAC1_KEY:
         raise DerError(f"the integrity code's key has {found.length} bytes, fewer than {MIN_PBMAC1_KEY}")
     assert isinstance(found, kdf.Pbkdf2)
-    source.spend(found.iterations)
     for reading in {reading.raw: reading for reading in tried}.values():
+        source.spend(found.iterations)
         key = pbes.derive(found, sha1, reading.raw, source, source.name)
         if hmac.compare_digest(hmac.digest(key, content, pbes.HMACS[scheme.oid]), mac.check):
             return reading

@@ -9,6 +9,8 @@ from openmid.keystore import certificate as x509
 from openmid.keystore.entries import Entry, PrivateKeyEntry, SecretKeyEntry, TrustedCertificateEntry, now
 from openmid.keystore.errors import NoSuchAlias, Unstorable
 
+MAX_ENTRIES = 1 << 16  # an entry takes more memory than a file's few bytes for it
+
 
 class KeyStore:
     """Entries by alias. Aliases are case-sensitive, as in BCFKS; the order is that of the file.
@@ -65,6 +67,8 @@ class KeyStore:
         except UnicodeEncodeError as error:
             raise Unstorable("an alias must be text that UTF-8 can hold") from error
         before = self._entries.get(alias)
+        if before is None and len(self._entries) == MAX_ENTRIES:
+            raise Unstorable(f"{self.name} has more than {MAX_ENTRIES} entries, which openmid does not handle")
         if before is not None:
             entry.created = before.created
         self._entries[alias] = entry

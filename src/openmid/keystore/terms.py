@@ -36,6 +36,7 @@ class Source:
         self.name = name
         self.kind = kind
         self.terms = terms
+        self.opening = True  # until the store is read: what is derived later, one key at a time, is not summed
         self._spent = 0
 
     def conversion(self) -> str:
@@ -44,9 +45,8 @@ class Source:
         return conversion_command(self.name, self.kind, Path(self.name.replace("\0", "")).with_suffix(suffix))
 
     def spend(self, iterations: int) -> None:
-        """Count derivations that opening the store needs, before they are made. Raises TooExpensive."""
-        self.allow(iterations, self.name)
-        self._spent += iterations
+        """Count a derivation that opening the store needs, before it is made. Raises TooExpensive."""
+        self._spent += iterations if self.opening else 0
         if self._spent > _DERIVATIONS * self.terms.max_iterations:
             asked = f"{self._spent} iterations of key derivation to be opened"
             raise too_expensive(self.name, f"{asked} (at most {_DERIVATIONS * self.terms.max_iterations} are allowed)")
