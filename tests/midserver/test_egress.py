@@ -49,6 +49,9 @@ def test_everything_else_is_allowed_by_default(tmp_path: Path, address: str) -> 
         ('<allow host="127.0.0.1" port="8443"/>', "localhost", "127.0.0.2", 8443, False),
         ('<allow host="127.0.0.0/8" port="8000-8999"/>', "localhost", "127.1.2.3", 8999, True),
         ('<allow host="::1"/>', "localhost", "::1", 1, True),
+        ('<allow host="::ffff:127.0.0.1"/>', "localhost", "127.0.0.1", 1, True),
+        ('<allow host="fe80::1%eth0"/>', "router", "fe80::1%eth0", 1, True),
+        ('<allow host="127.0.0.1"/>', "localhost", "::ffff:127.0.0.1", 1, True),
         # A name, or a network that is wider than the range, does not open what is denied by default.
         ('<allow host="localhost"/>', "localhost", "127.0.0.1", 8443, False),
         ('<allow host="partner.example"/>', "partner.example", "169.254.169.254", 80, False),

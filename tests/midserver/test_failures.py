@@ -56,6 +56,13 @@ async def test_loopback_is_denied_by_default(tmp_path: Path, partner: Partner, a
     await mid.registry.close()
 
 
+async def test_the_rule_that_a_denial_proposes_is_one_that_matches(mid: Mid, tmp_path: Path) -> None:
+    denied = Mid(tmp_path / "fenced", egress="")
+    failure = await fails(denied, RestProbe("https://[::ffff:127.0.0.1]:9/"), "egress_denied")
+    assert '<allow host="127.0.0.1" port="9"/>' in failure.remedy
+    await denied.registry.close()
+
+
 async def test_a_name_that_leads_to_loopback_is_denied(tmp_path: Path, partner: Partner) -> None:
     mid = Mid(tmp_path / "agent", egress='<allow host="localhost"/>')
     await fails(mid, RestProbe(url(partner.port, "https")), "egress_denied")

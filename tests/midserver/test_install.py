@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from openmid.midserver.config import Config
+from openmid.midserver.install import Wish, install
 from tests.midserver.conftest import Authority
 
 Session = subprocess.CompletedProcess[str]
@@ -61,6 +62,16 @@ def test_the_folder_is_laid_out(shell: Shell) -> None:
     assert "no jar" in (agent / "lib/README.txt").read_text()
 
 
+def test_a_careless_umask_opens_no_folder(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        agent, _ = install(tmp_path / "mid", Wish("https://instance.example", "mid", "", "token"))
+    finally:
+        os.umask(before)
+    for path in (agent.parent, agent, *agent.rglob("*")):
+        assert path.is_symlink() or not path.stat().st_mode & 0o022, path
+
+
 def test_keytool_runs_from_the_folder_that_the_article_names(shell: Shell) -> None:
     shell.install()
     keystore = Path(__file__).parents[1] / "vectors/keystores/bcfks-ec.bcfks"
@@ -110,6 +121,7 @@ def test_a_folder_of_something_else_is_not_touched(shell: Shell) -> None:
     [
         ({"url": "http://instance.example"}, "https://"),
         ({"url": "instance"}, "not the URL"),
+        ({"url": "https://user:pw@instance.example"}, "holds a user name"),
         ({"name": "two words"}, "not a name"),
         ({"name": ""}, "not a name"),
         ({"ca": "token"}, "no PEM certificate"),

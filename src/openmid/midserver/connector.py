@@ -22,7 +22,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from openmid.diagnosis.handshake import ALERTS, CERTIFICATE, CERTIFICATE_REQUEST, leaf
 from openmid.midserver.certificate import CertificateFacts, describe
-from openmid.midserver.egress import Egress
+from openmid.midserver.egress import Egress, plain
 from openmid.wire.probes import TlsFacts
 
 
@@ -109,8 +109,9 @@ class Connector(aiohttp.TCPConnector):
         if self._egress is None:
             return True
         verdict = self._egress.judge(attempt.host, info[4][0], info[4][1])
-        if not verdict.allowed and info[4][0] not in attempt.denied:
-            attempt.denied.append(info[4][0])
+        address = str(plain(info[4][0]))
+        if not verdict.allowed and address not in attempt.denied:
+            attempt.denied.append(address)
             attempt.denied_by = verdict.rule
         return verdict.allowed
 

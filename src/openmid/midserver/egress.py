@@ -78,7 +78,7 @@ class Egress:
 
     def judge(self, host: str, address: str, port: int) -> Verdict:
         """May a call to `host` connect to this numeric address and port?"""
-        target = _plain(address)
+        target = plain(address)
         reserved = _reserved(target)
         for rule in self.rules:
             if port in rule.ports and rule.matches(host.rstrip(".").lower(), target):
@@ -90,7 +90,7 @@ class Egress:
         )
 
 
-def _plain(address: str) -> Address:
+def plain(address: str) -> Address:
     """The address that the kernel will talk to: IPv4 in IPv6 clothes is IPv4."""
     target = ip_address(address.partition("%")[0])
     if isinstance(target, IPv6Address):
@@ -122,7 +122,7 @@ def _rule(config: Config, element: Any) -> Rule:
 
 def _matcher(config: Config, host: str) -> tuple[Callable[[str, Address], bool], bool]:
     try:
-        network = ip_network(host, strict=False)
+        network = ip_network(host if "/" in host else plain(host), strict=False)
     except ValueError:
         if "/" in host or host.replace(".", "").isdigit():
             raise ConfigError(f'"{host}" in <egress> of {config.path} is neither a name nor a network') from None

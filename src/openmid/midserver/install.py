@@ -16,7 +16,16 @@ from openmid.midserver.errors import ConfigError, InstallError
 
 SKELETON = Path(__file__).parent / "skeleton"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-FOLDERS = {"bin/scripts": 0o755, "jre/bin": 0o755, "lib": 0o755, "logs": 0o750, "security": 0o700, "work": 0o700}
+FOLDERS = {
+    "bin": 0o755,
+    "bin/scripts": 0o755,
+    "jre": 0o755,
+    "jre/bin": 0o755,
+    "lib": 0o755,
+    "logs": 0o750,
+    "security": 0o700,
+    "work": 0o700,
+}
 TRUSTSTORE, TOKEN, CREDENTIAL = "security/truststore.pem", "security/enrolment.token", "security/credential"
 KEYTOOL_LINK, KEYTOOL_TARGET = "jre/bin/keytool", "../../bin/keytool"
 
@@ -38,6 +47,10 @@ def wish(url: str, name: str, ca: Path, token: Path) -> Wish:
         InstallError: not an https URL, not a name, not a PEM certificate, not a token.
     """
     parts = urlsplit(url)
+    if parts.username is not None:
+        raise InstallError(
+            "the URL holds a user name", "a MID Server has a credential of its own: leave user:password@ out"
+        )
     if parts.scheme != "https" or not parts.hostname:
         raise InstallError(f"{url} is not the URL of an instance", "it begins with https:// and a host name")
     if not NAME.fullmatch(name):
@@ -113,8 +126,11 @@ def _ours(agent: Path) -> bool:
 
 
 def _lay_out(agent: Path) -> None:
+    # Parents that `mkdir` makes by itself have the umask's mode: each one that matters is made by name.
+    for folder in (agent.parent, agent):
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name, mode in FOLDERS.items():
-        (agent / name).mkdir(mode=mode, parents=True, exist_ok=True)
+        (agent / name).mkdir(mode=mode, exist_ok=True)
     for source in sorted(path for path in SKELETON.rglob("*") if path.is_file() and path.name != "config.xml"):
         relative = source.relative_to(SKELETON)
         content = source.read_text("utf-8").replace("@PYTHON@", shlex.quote(sys.executable))
