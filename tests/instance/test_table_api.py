@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 
 import pytest
 
@@ -167,3 +168,18 @@ def test_a_page_of_another_site_cannot_use_a_browsers_password(api: Api, path: s
         reply = api.request("POST", path, b"{}", Sec_Fetch_Site=site)
         assert (reply.status, "another site" in reply.json["error"]["message"]) == (403, True)
     assert api.request("POST", path, b"{}", Sec_Fetch_Site="same-origin").status != 403
+
+
+def test_a_full_disk_is_told_as_one(api: Api) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("openmid.instance.actions.runner.begin", fail)
+        queued = api.post("/api/v1/actions/call/execute", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.db.backends.sqlite3.base.SQLiteCursorWrapper.execute", fail)
+        stored = api.post("/api/now/table/sys_alias", {"name": "a"})
+    assert queued.status == 503
+    assert queued.json["error"]["message"] == "the instance's disk is full"
+    assert (stored.status, stored.json["error"]["message"]) == (503, "the instance's disk is full")

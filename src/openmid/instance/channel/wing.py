@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +15,7 @@ from openmid.instance.channel import execute, mid
 from openmid.instance.channel.http import Json, Refused
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.enrolment import EnrolmentRefused
+from openmid.instance.records.trouble import of_the_database
 from openmid.wire.codec import WireError
 from openmid.wire.messages import Refusal
 from openmid.wire.version import CHANNEL
@@ -58,7 +61,12 @@ def _refusal(error: Exception) -> tuple[int, Refusal]:
     if isinstance(error, InstanceError):
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
         return status, Refusal("instance_error", str(error), error.hint)
+    told = of_the_database(error) if isinstance(error, sqlite3.Error) else None
+    if told is not None:
+        return 503, Refusal("out_of_order", *told)
     return 500, Refusal("internal_error", "the instance failed unexpectedly; its log says where", "look into its log")
 
 
-HANDLERS = dict.fromkeys((Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, Exception), refused)
+HANDLERS = dict.fromkeys(
+    (Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, sqlite3.Error, Exception), refused
+)

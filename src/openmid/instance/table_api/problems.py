@@ -5,6 +5,7 @@ ApiError
   NotSignedInError     401
   NotAllowedError      403
   NoRecordError        404
+  OutOfOrderError      503
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ class NotAllowedError(ApiError):
     """Raised when the user may not do this."""
 
     status = 403
+
+
+class OutOfOrderError(ApiError):
+    """Raised when the machine under the database fails."""
+
+    status = 503
 
 
 class NoRecordError(ApiError):

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -16,6 +16,7 @@ from openmid.instance.access import origin
 from openmid.instance.access.authentication import identify
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.base import Record
+from openmid.instance.records.trouble import of_the_database
 from openmid.instance.table_api.encoded_query import select
 from openmid.instance.table_api.problems import (
     ApiError,
@@ -23,6 +24,7 @@ from openmid.instance.table_api.problems import (
     NoRecordError,
     NotAllowedError,
     NotSignedInError,
+    OutOfOrderError,
 )
 from openmid.instance.table_api.tables import TABLES, Table, read
 
@@ -52,6 +54,11 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
                 return view(request, **path)
         except ApiError as error:
             return error.answer()
+        except DatabaseError as error:
+            told = of_the_database(error)
+            if told is None:
+                raise
+            return OutOfOrderError(*told).answer()
 
     return answer
 

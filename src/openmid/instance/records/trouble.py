@@ -1,0 +1,15 @@
+"""What SQLite says when the machine under it fails, as a sentence and what to do; nothing was changed in any of these."""
+
+from __future__ import annotations
+
+_WORDS = (
+    ("disk is full", "the instance's disk is full", "make room on it; what was asked for was not done"),
+    ("disk I/O error", "the instance cannot read or write its disk", "look into the system's log; check the disk"),
+    ("readonly database", "the instance may not write its database", "give openmid.sqlite3 to the instance's user"),
+    ("database is locked", "the instance's database is held by another process", "end that process, or try again"),
+)
+
+
+def of_the_database(error: Exception) -> tuple[str, str] | None:
+    """The sentence and the hint for an error of the database; None when it is a defect of ours."""
+    return next(((sentence, hint) for words, sentence, hint in _WORDS if words in str(error)), None)
