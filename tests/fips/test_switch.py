@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -206,3 +207,43 @@ def test_what_a_killed_switch_left_goes_with_the_next_one(agent: Path, switch: S
 def test_the_batch_file_holds_no_logic(agent: Path) -> None:
     (row,) = (agent / "bin/scripts/set-fips-enforced-mode.bat").read_text().splitlines()
     assert row == f'@{sys.executable} -P -m openmid mid fips --dir "%~dp0..\\.." %*'
+
+
+def test_off_keeps_a_key_that_the_instance_may_know(started: Path, switch: Switch) -> None:
+    """The announcement was sent, and its answer lost: taking the new key back would lock the MID Server out."""
+    switch("on")
+    key = own_key(started)
+    (started / agent_key.ANNOUNCING).write_text(key.fingerprint)
+    done = switch("off")
+    assert "the instance knows the key in it" in done.stdout
+    assert own_key(started).fingerprint == key.fingerprint
+    assert own_key(started).has_previous
+    again = switch("on")  # a third key would push out one that the instance may know
+    assert again.returncode == 1
+    assert "the instance may know either" in again.stderr
+    assert "start the MID Server once" in again.stderr
+    assert own_key(started).fingerprint == key.fingerprint
+
+
+def test_nothing_is_deleted_without_a_copy(started: Path, switch: Switch) -> None:
+    """Every content that the agent folder ever had is still there, or in a backup whose manifest has its hash."""
+    seen = dict.fromkeys(contents(started))
+    for word in ("on", "off", "on", "off"):
+        switch(word)
+        seen |= dict.fromkeys(contents(started))
+    left = set(contents(started)) | {
+        path.read_bytes() for path in started.glob("security/backup-*/**/*") if path.is_file()
+    }
+    assert set(seen) <= left
+    for manifest in started.glob("security/backup-*/manifest.json"):
+        noted = json.loads(manifest.read_text())
+        for saved in noted["files"]:
+            copy = manifest.parent / Path(saved["path"]).name
+            assert hashlib.sha256(copy.read_bytes()).hexdigest() == saved["before"]
+        if noted["action"] == "off":
+            for name, digest in noted["staged"].items():
+                assert hashlib.sha256((manifest.parent / "fips" / name).read_bytes()).hexdigest() == digest
+
+
+def contents(agent: Path) -> list[bytes]:
+    return [content for name, (_, content) in snapshot(agent).items() if "/backup-" not in name]

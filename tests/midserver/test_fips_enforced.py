@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import trustme
 
 from openmid.fips.provider import Provider
+from openmid.midserver.process import fingerprint
 from openmid.wire.probes import ProbeResult, RestProbe
 from tests.fips.conftest import provider  # noqa: F401  a fixture
+from tests.fips.test_kills import BEFORE_CONFIG
 from tests.midserver.conftest import PASSWORD, Authority, write_pkcs12
 from tests.midserver.fake_instance import FakeInstance
 from tests.midserver.partner import Partner
@@ -127,3 +131,31 @@ async def test_with_its_staged_provider_gone_it_does_not_start(enforced: Install
     status, _, err = await enforced.sh("start")
     assert status == 1
     assert "does not start" in err
+
+
+async def test_its_start_puts_back_what_a_killed_switch_left(
+    installed: Installed,  # noqa: F811
+    instance: FakeInstance,  # noqa: F811
+    provider: Provider,  # noqa: F811
+) -> None:
+    await installed.start()
+    assert (await installed.sh("stop"))[0] == 0
+    before = fingerprint(installed.agent)
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-c",
+        BEFORE_CONFIG,
+        str(installed.agent),
+        str(provider.path),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await killed.communicate()
+    assert killed.returncode == -9
+    status, out, _ = await installed.sh("status", script="scripts/set-fips-enforced-mode.sh")
+    assert (status, "was being switched on and was interrupted" in out) == (3, True)
+    await installed.start()
+    assert "was interrupted; everything was put back" in installed.log
+    assert fingerprint(installed.agent) == before
+    assert not instance.heartbeats[-1].fips_enforced
+    assert (await installed.sh("status", script="scripts/set-fips-enforced-mode.sh"))[0] == 1

@@ -54,7 +54,9 @@ def _new_key(config: Config, scratch: Path) -> None:
         return
     name = config.parameter("name")
     (scratch / agent_key.SECRET).symlink_to(config.agent / agent_key.SECRET)  # no second copy of a secret
-    shutil.copy2(config.agent / agent_key.KEYSTORE, scratch / agent_key.KEYSTORE)
+    for known in (agent_key.KEYSTORE, agent_key.ANNOUNCING):
+        if (config.agent / known).exists():
+            shutil.copy2(config.agent / known, scratch / known)
     agent_key.create(scratch, name)
     agent_key.load_or_create(scratch, name)  # what was written opens again
 
