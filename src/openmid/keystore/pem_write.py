@@ -13,7 +13,7 @@ from openmid.keystore.store import KeyStore
 
 
 def write(store: KeyStore, password: str | None) -> bytes:
-    """Raises Unstorable, KeyMismatch."""
+    """Raises Unstorable, KeyMismatch, Damaged."""
     if not len(store):
         raise Unstorable("there is nothing to write into a PEM file")
     found = []
@@ -25,6 +25,7 @@ def write(store: KeyStore, password: str | None) -> bytes:
             found.append(_key(entry, password))
             found += [_block("CERTIFICATE", certificate) for certificate in entry.certificates]
         elif isinstance(entry, TrustedCertificateEntry):
+            x509.fields(entry.certificate, f"the certificate of '{alias}'")
             found.append(_block("CERTIFICATE", entry.certificate))
         else:
             raise Unstorable(f"'{alias}' is a {entry.kind}, for which PEM has no form", "leave it out, or write PKCS12")

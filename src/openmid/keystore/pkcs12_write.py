@@ -41,7 +41,7 @@ class Seal:
 
 
 def write(store: KeyStore, password: str | None, iterations: int = ITERATIONS) -> bytes:
-    """Raises Unstorable, KeyMismatch, NotApproved."""
+    """Raises Unstorable, KeyMismatch, NotApproved, Damaged."""
     if not password:
         raise Unstorable("a PKCS12 file needs a password")
     Source(store.name, "PKCS12").refuse_unless_approved("PKCS12's own key derivation", "the PKCS12 file to be written")
@@ -83,6 +83,7 @@ def _check(alias: str, entry: Entry) -> None:
         return
     if not isinstance(entry, TrustedCertificateEntry):
         raise Unstorable(f"'{alias}' is of a kind that only BCFKS holds", "leave it out, or write BCFKS")
+    x509.fields(entry.certificate, f"the certificate of '{alias}'")  # BCFKS holds any bytes; others read them first
 
 
 def _note_what_is_lost(store: KeyStore) -> None:
