@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openmid import keystore
-from openmid.keystore import bcfks
+from openmid.keystore import bcfks, pkcs12_write
+from openmid.keystore.bcfks_crypto import Form
 from tests.interop.facts import Fact, of_java, of_ours, undated
 from tests.interop.java import Java
 from tests.keystore.conftest import Pair
@@ -58,6 +59,7 @@ stores = st.dictionaries(anything, keys | trusted | secret, max_size=4)
 options = st.sampled_from(
     ["default", "count=1", "count=2000,prf=sha3", "mac=sha3,count=1000", "scrypt=16/2/1", "scrypt=1024/3/7"]
 )
+forms = st.builds(Form, st.just(0), st.sampled_from(["CCM", "KWP"]), st.sampled_from(["SHA-512", "SHA3-512"]))
 
 
 def build(drawn: dict[str, Key | tuple[str, int] | bytes]) -> keystore.KeyStore:
@@ -79,7 +81,7 @@ def known(store: keystore.KeyStore) -> dict[str, Fact]:
 
 
 @ROTE
-@given(stores, password, password, options, st.integers(1, 2000))
+@given(stores, password, password, options, st.integers(1, 2000), forms)
 def test_there_and_back(
     other: Java,
     tmp_path: Path,
@@ -88,10 +90,11 @@ def test_there_and_back(
     two: str | None,
     how: str,
     count: int,
+    form: Form,
 ) -> None:
     store, ours, theirs = build(drawn), tmp_path / "ours.bcfks", tmp_path / "theirs.bcfks"
     own = [what.own for what in drawn.values() if isinstance(what, Key) and what.own is not None]
-    ours.write_bytes(bcfks.write(store, one, iterations=count))
+    ours.write_bytes(bcfks.write(store, one, count, form))
     assert undated(of_java(other.read(ours, one, keys=[*own, one]))) == known(store)
     assert other.copy(ours, one, theirs, two, how, keys=[*own, one], new_key=two) == {}
     assert undated(of_ours(keystore.load(theirs, two), [two])) == known(store)
@@ -99,7 +102,10 @@ def test_there_and_back(
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_store_as_large_as_ccm_allows(other: Java, tmp_path: Path, more: int) -> None:
-    """16 MiB - 1 with the tag, not a byte more: thousands of certificates, and a comment that fills the rest."""
+    """16 MiB - 1 with the tag, not a byte more: thousands of certificates, and a comment that fills the rest.
+
+    One byte more goes into a store under key wrap.
+    """
     store = keystore.KeyStore()
     certificate = keystore.load(FOLDER / "bcfks-trusted.bcfks", "changeit").certificates()["root-rsa"]
     for number in range(2_000):
@@ -110,11 +116,36 @@ def test_a_store_as_large_as_ccm_allows(other: Java, tmp_path: Path, more: int) 
     if more:
         with pytest.raises(keystore.Unstorable, match="16777207"):
             bcfks.write(store, "elevenchars", iterations=1)
-        return
-    (tmp_path / "large.bcfks").write_bytes(bcfks.write(store, "elevenchars", iterations=1))
+    form = Form(0, "KWP" if more else "CCM", "SHA-512")
+    (tmp_path / "large.bcfks").write_bytes(bcfks.write(store, "elevenchars", 1, form))
     found = other.read(tmp_path / "large.bcfks", "elevenchars")
     assert len(found) == len(keystore.load(tmp_path / "large.bcfks", "elevenchars")) == 2_000
     assert len({entry.certificates for entry in found.values()}) == 1
+
+
+@ROTE
+@given(stores, password.filter(bool), st.integers(1, 2000))
+def test_pkcs12_there_and_back(
+    bouncy_castle: Java, tmp_path: Path, drawn: dict[str, Key | tuple[str, int] | bytes], secret: str, count: int
+) -> None:
+    """By the JDK, which has aliases in lower case only, passwords in ASCII only, and one password for all."""
+    store = build({alias.lower(): own_less(what) for alias, what in drawn.items() if java_lower(alias)})
+    ours, theirs, ascii_only = tmp_path / "ours.p12", tmp_path / "theirs.p12", secret.isascii() and secret.isprintable()
+    ours.write_bytes(pkcs12_write.write(store, secret, count))
+    assert undated(of_ours(keystore.load(ours, secret), [secret])) == known(store)
+    if ascii_only:
+        assert undated(of_java(bouncy_castle.read(ours, secret, "PKCS12"))) == known(store)
+        assert bouncy_castle.copy(ours, secret, theirs, secret, kinds=("PKCS12", "PKCS12")) == {}
+        assert undated(of_ours(keystore.load(theirs, secret), [secret])) == known(store)
+
+
+def own_less(what: Key | tuple[str, int] | bytes) -> Key | tuple[str, int] | bytes:
+    return what._replace(own=None) if isinstance(what, Key) else what
+
+
+def java_lower(alias: str) -> bool:
+    """Python and Java agree on the lower case of ASCII."""
+    return bool(alias) and alias.isascii()
 
 
 def bcfks_room(store: keystore.KeyStore) -> int:
