@@ -260,6 +260,16 @@ def mid_rekey(name: str, folder: Path) -> None:
     enrolment.request_rekey(_mid(name))
 
 
+@mid.command("prove")
+@click.argument("name")
+@_folder
+@_sentences
+def mid_prove(name: str, folder: Path) -> None:
+    """Have a running MID Server prove FIPS Enforced Mode anew; its record shows it within some seconds."""
+    _use(folder)
+    _mid(name).ask_for_proof()
+
+
 @mid.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @_folder
