@@ -187,6 +187,25 @@ class TestWriters:
         assert (tmp_path / "s").read_bytes() == before
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    line = f"-importcert -noprompt -alias a -file {CA} -keystore s.p12 -storepass changeit"
+    command = f"{' '.join(KEYTOOL)} {line} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Traceback" not in done.stderr
+    assert keystore.load(tmp_path / "s.p12", "changeit").aliases() == ["a"]
+
+
+def test_a_reader_of_errors_that_goes_away(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    line = f"-importcert -noprompt -alias a -file {CA} -keystore s.p12 -storepass changeit"
+    done = subprocess.run([*KEYTOOL, *line.split()], cwd=tmp_path, stdout=subprocess.PIPE, stderr=write, check=False)
+    os.close(write)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
 def test_a_conversion_loads_little(tmp_path: Path) -> None:
     source = FOLDER / "p12-keytool-default.p12"
     code = (

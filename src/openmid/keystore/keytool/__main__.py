@@ -34,6 +34,7 @@ _MODULES = {  # each is loaded when its command is called
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name); the exit status."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -47,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("\n")
         return 130
     return status
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a standard stream that was closed (`2>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  for the process's life
 
 
 def _guarded(arguments: list[str]) -> int:
@@ -102,7 +110,10 @@ def program() -> NoReturn:
 
     gc.disable()
     status = main()
-    sys.stderr.flush()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        status = 1
     os._exit(status)
 
 
