@@ -121,6 +121,7 @@ def test_one_sentence_for_each_mistake(made: tuple[Path, dict[str, str]], tmp_pa
         (["mid", "token", "not a name", "--dir", folder], "A MID Server's name has"),
         (["mid", "token", "x", "--output", str(tmp_path / "mine" / "x"), "--dir", folder], "cannot be written"),
         (["mid", "validate", "nobody", "--fingerprint", "AB", "--dir", folder], "no MID Server named nobody"),
+        (["mid", "prove", "nobody", "--dir", folder], "no MID Server named nobody"),
     ):
         done = openmid(*words, expect=1)
         assert done.stdout == ""
