@@ -1,4 +1,4 @@
-"""JKS, JCEKS and BKS beyond the vectors: versions, missing passwords, names without identifiers, objects of other classes."""
+"""JKS, JCEKS and BKS beyond the vectors: versions, missing passwords, names without identifiers, other classes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from openmid import keystore
 from tests.keystore import builders as made
 from tests.keystore.conftest import Pair
 
+ENUM = made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 0)
 AES = "2.16.840.1.101.3.4.1"
 
 
@@ -91,13 +92,13 @@ class TestJceks:
         (made.START + b"\x71\0\x7e\0\0", "refers to what is not there"),
         (made.START + b"\x77\x01x", "a part of kind 0x77"),
         (b"\xac\xed\0\4", "not a serialised object"),
-        (made.START + b"\x75" + made.java_class("javax.crypto.SealedObject", b"", 0) + b"\0\0\0\1x", "something else than bytes"),
-        (made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 0)[:-2] + b"\x77\x70", "is annotated"),
+        (made.START + b"\x75" + made.java_class("java.lang.Enum", b"", 0) + b"\0\0\0\1x", "something else than bytes"),
+        (ENUM[:-2] + b"\x77\x70", "is annotated"),
         (made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 999), "has 999 fields"),
         (made.START + b"\x73" + made.java_class("java.lang.Enum", b"Q\0\1x", 1), "has the type 'Q'"),
-        (made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 0).replace(b"\2\0\0\x78", b"\3\0\0\x78"), "a way of its own"),
+        (ENUM.replace(b"\2\0\0\x78", b"\3\0\0\x78"), "a way of its own"),
         (made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 0, b"\x71\0\x7e\0\0"), "is not a class"),
-        (made.START + b"\x73" + made.java_class("java.lang.Enum", b"", 0), "lacks its content"),
+        (ENUM, "lacks its content"),
         (made.START + b"".join(made.java_class("java.lang.Enum", b"", 0)[:-1] for _ in range(20)), "a part of kind 0x72"),
     ])  # fmt: skip
     def test_streams_of_another_shape(self, stream: bytes, part: str) -> None:

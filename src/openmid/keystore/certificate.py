@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from openmid.keystore import der, private_key
 from openmid.keystore.algorithm import read_algorithm
-from openmid.keystore.errors import Damaged, KeyMismatch, Unstorable
+from openmid.keystore.errors import Damaged, KeyMismatch, Unstorable, UnsupportedType
 from openmid.keystore.refusals import refusals
 
 if TYPE_CHECKING:
@@ -103,9 +103,15 @@ class Pool:
         self._by_key: dict[object, bytes] | None = None
 
     def leaf(self, key: bytes, alias: str) -> bytes | None:
-        """The certificate that belongs to this PKCS#8 key. Raises Damaged for a key that cannot be read."""
+        """The certificate that belongs to this PKCS#8 key. Raises Damaged, UnsupportedType for a key that cannot be read."""
+        from cryptography.exceptions import UnsupportedAlgorithm
+
         try:
             wanted = key_identity(key)
+        except UnsupportedAlgorithm as error:
+            raise UnsupportedType(
+                f"the private key of '{alias}' is of a kind that openmid does not know: {error}"
+            ) from error
         except refusals(der.DerError) as error:
             raise Damaged(f"the private key of '{alias}' is not a PKCS#8 key that can be used: {error}") from error
         if self._by_key is None:

@@ -28,7 +28,12 @@ class Pbkdf2(NamedTuple):
     salt: bytes
     iterations: int
     length: int
-    digest: str
+    digest: str  # hashlib's name; "" for SHA-1, which decrepit.py does
+
+    def rounds(self) -> int:
+        """The work: iterations for each block of the digest's size that is derived."""
+        size = hashlib.new(self.digest).digest_size if self.digest else 20
+        return self.iterations * -(-self.length // size)
 
     def derive(self, secret: bytes) -> bytes:
         try:

@@ -77,8 +77,9 @@ def _read_pbkdf2(inner: Reader, default_length: int | None, source: Source, wher
         raise DerError("the iteration count is zero")
     if prf != HMAC_SHA1 and prf not in HMACS:
         raise UnsupportedType(f"{where} derives its key with the function {prf}, which openmid does not know")
-    source.allow(iterations * -(-length // 20), where)
-    return Pbkdf2(salt, iterations, length, HMACS.get(prf, "")), prf == HMAC_SHA1
+    found = Pbkdf2(salt, iterations, length, HMACS.get(prf, ""))
+    source.allow(found.rounds(), where)
+    return found, prf == HMAC_SHA1
 
 
 def _length(inner: Reader, default: int | None, where: str) -> int:
@@ -127,7 +128,7 @@ def cost(found: Algorithm, source: Source, where: str) -> int:
     """
     if found.oid == PBES2:
         kdf = read_scheme(found, source, where).kdf
-        return kdf.iterations if isinstance(kdf, Pbkdf2) else kdf.n * kdf.r * kdf.p
+        return kdf.rounds() if isinstance(kdf, Pbkdf2) else kdf.n * kdf.r * kdf.p
     inner = parameters(found, "the encryption")
     inner.octets("the salt")
     iterations = inner.integer("the iteration count")

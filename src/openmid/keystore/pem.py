@@ -121,7 +121,7 @@ def assemble(kind: str, keys: tuple[bytes, ...], certificates: tuple[bytes, ...]
     used: set[bytes] = set()
     for number, key in enumerate(keys, 1):
         path: tuple[bytes, ...] = ()
-        leaf = pool.leaf(key, source.name)
+        leaf = pool.leaf(key, source.name) if certificates else None
         if certificates and leaf is None:
             raise x509.mismatch(source.name, len(certificates))
         if leaf is not None:

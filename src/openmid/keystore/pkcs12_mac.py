@@ -94,7 +94,7 @@ def _verify_pbmac1(mac: Mac, content: bytes, tried: list[Reading], source: Sourc
         raise DerError(f"the integrity code's key has {found.length} bytes, fewer than {MIN_PBMAC1_KEY}")
     assert isinstance(found, kdf.Pbkdf2)
     for reading in {reading.raw: reading for reading in tried}.values():
-        source.spend(found.iterations)
+        source.spend(found.rounds())
         key = pbes.derive(found, sha1, reading.raw, source, source.name)
         if hmac.compare_digest(hmac.digest(key, content, pbes.HMACS[scheme.oid]), mac.check):
             return reading

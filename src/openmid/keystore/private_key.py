@@ -126,11 +126,11 @@ def from_any(key: bytes, password: str | None, source: Source, where: str) -> by
     if tags[:3] == [der.INTEGER, der.SEQUENCE, der.OCTET_STRING]:
         return check(key, where)
     if tags[:2] == [der.INTEGER, der.OCTET_STRING]:
-        return from_sec1(key, where)
+        return check(from_sec1(key, where), where)
     if tags == [der.INTEGER] * 6:
-        return from_dsa(key, where)
+        return check(from_dsa(key, where), where)
     if tags == [der.INTEGER] * 9:
-        return from_pkcs1(key)
+        return check(from_pkcs1(key), where)
     raise Damaged(f"{where} is not a private key that can be read")
 
 
