@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,23 @@ def test_openssl_reads_our_pkcs12(converted: Path, tmp_path: Path) -> None:
     back = keystore.loads(done.stdout, None).private_keys()["1"]
     source = keystore.load(P12, "changeit").private_keys()["server"]
     assert (back.private_key, back.certificates) == (source.private_key, source.certificates)
+
+
+def test_openssl_reads_several_keys_and_trusted_certificates(tmp_path: Path) -> None:
+    store = keystore.load(FOLDER / "p12-keytool-multi-secret-trusted.p12", "changeit")
+    store.save(tmp_path / "several.p12", "päss", "PKCS12")
+    words = (
+        parts.program("openssl", "openssl"),
+        "pkcs12",
+        "-in",
+        str(tmp_path / "several.p12"),
+        "-passin",
+        "pass:päss",
+    )
+    done = subprocess.run((*words, "-noenc"), capture_output=True, check=True)
+    keys = done.stdout.split(b"-----BEGIN PRIVATE KEY-----")[1:]
+    found = {keystore.loads(b"-----BEGIN PRIVATE KEY-----" + key, None).private_keys()["1"].private_key for key in keys}
+    assert found == {entry.private_key for entry in store.private_keys().values()}
+    assert len(found) == 2
+    for entry in store.certificates().values():
+        assert base64.encodebytes(entry.certificate)[:60] in done.stdout
