@@ -43,7 +43,14 @@ def recognise(data: bytes) -> str:
         return _bouncy_castle(data)
     if data[:1] == b"\x30":
         return _der(data)
-    return "PEM" if b"-----BEGIN " in data else "UNKNOWN"
+    return "PEM" if b"-----BEGIN " in data or _is_utf16_pem(data) else "UNKNOWN"
+
+
+def _is_utf16_pem(data: bytes) -> bool:
+    """PowerShell's redirection writes UTF-16."""
+    begin = "-----BEGIN "
+    mark = {b"\xff\xfe": begin.encode("utf-16-le"), b"\xfe\xff": begin.encode("utf-16-be")}.get(data[:2])
+    return mark is not None and mark in data
 
 
 def _bouncy_castle(data: bytes) -> str:
