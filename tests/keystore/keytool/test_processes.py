@@ -156,6 +156,24 @@ class TestWriters:
         assert all("while this command worked" in said for said, status in outcomes.values() if status)
         assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
+    @pytest.mark.parametrize("line", [
+        f"-importcert -noprompt -alias a -file {CA} -keystore no/s.p12",
+        "-genkeypair -keyalg EC -dname CN=a -keystore no/s.p12",
+        f"-importkeystore -srckeystore {FOLDER / 'p12-ec-p256.p12'} -destkeystore no/s.p12",
+    ])  # fmt: skip
+    def test_what_cannot_be_written_is_said_first(self, keytool: Keytool, line: str) -> None:
+        """Java's keytool reports success before it fails."""
+        done = keytool(line)
+        assert (
+            done.out == "keytool error: no/s.p12 cannot be written: the folder no does not exist\nhint: mkdir -p no\n"
+        )
+        assert (done.status, "password" in done.err, "success" in done.err) == (1, False, False)
+
+    def test_a_folder_that_this_user_may_not_write(self, keytool: Keytool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root, whom tests often run as, may write everywhere
+        said = keytool.refused(f"-importcert -noprompt -alias a -file {CA} -keystore s.p12 -storepass changeit")
+        assert said.startswith("keytool error: s.p12 cannot be written by this user\nhint: ")
+
     def test_a_writer_that_cannot_finish_leaves_the_old_store(self, tmp_path: Path) -> None:
         """The file-size limit stands for a full disk."""
         shutil.copyfile(FOLDER / "bcfks-ec.bcfks", tmp_path / "s")

@@ -42,6 +42,7 @@ def run(request: Request) -> None:
         say(f"Importing keystore {source_path} to {target_path}...")
     if not request.has("-srcalias") and (request.has("-destalias") or request.has("-srckeypass")):
         raise KeytoolError("if alias not specified, destalias and srckeypass must not be specified")
+    stores.writable(target_path)
     target = _begin(request, target_path) if in_place else _target(request, target_path)
     source = _source(request, source_path, in_place)
     for note in source.store.notes:

@@ -37,6 +37,7 @@ def read(request: Request) -> KeyStore:
 def change(request: Request) -> Opened:
     """The same, to be written back. Raises KeytoolError, KeystoreError."""
     path, data = _existing(request)
+    writable(path)
     password = _password(request, data)
     store = formats.loads(data, password, request.get("-storetype"), str(path))
     written_type(store.type)
@@ -48,6 +49,7 @@ def change_or_begin(request: Request) -> Opened:
     if request.get("-keystore") is None or Path(request.values["-keystore"]).exists():
         return change(request)
     path = Path(request.values["-keystore"])
+    writable(path)
     kind = written_type(request.get("-storetype") or "PKCS12")
     password = request.get("-storepass")
     if password is None:
@@ -105,6 +107,17 @@ def written_type(asked: str) -> str:
             "BCFKS and PKCS12 are: -importkeystore with -deststoretype reads the old file into a new one",
         )
     return kind
+
+
+def writable(path: Path) -> None:
+    """Before anything is asked or reported: a file can be put there. Raises KeytoolError."""
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise KeytoolError(
+            f"{path} cannot be written: the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise KeytoolError(f"{path} cannot be written by this user", f"check the owner and mode of {path.parent}")
 
 
 def long_enough(what: str, password: str) -> None:
