@@ -199,3 +199,17 @@ async def test_status_says_what_the_running_process_proved(enforced: Installed, 
     status, out, _ = await enforced.sh("status", script=script)
     assert status == 3
     assert "FIPS Enforced Mode is broken: the running MID Server has lost it: " in out
+
+
+def test_looking_loads_nothing(python: Python, tmp_path: Path) -> None:
+    """An upgrade replaces the compiled part of cryptography: the new file must not come into the running process."""
+    code = (
+        "import sys, shutil; from pathlib import Path; from openmid.fips import libcryptos as l\n"
+        "import cryptography.hazmat.bindings._rust, ssl, _hashlib\n"
+        "before = l.mappings(); copy = Path(sys.argv[1]) / 'copy.so'; shutil.copy(l.cryptography_binding(), copy)\n"
+        "assert l.symbol(str(copy), 'PyInit__rust') is None\n"
+        "assert l.symbol(str(l.cryptography_binding()), 'PyInit__rust')\n"
+        "print(len(l.mappings()) - len(before), [one.path.name for one in l.mappings() if 'copy' in one.path.name])"
+    )
+    done = python(code, tmp_path)
+    assert done.stdout.split("[")[1] == "]\n", done.stdout + done.stderr

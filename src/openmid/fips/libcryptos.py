@@ -36,6 +36,8 @@ VERSION_TEXTS = {
 # In a libcrypto itself, and in nothing that is only linked to one.
 _INSIDE = b"OpenSSL Default Provider"
 _CHUNK, _OVERLAP = 1 << 20, 128
+# Asking must not load anything: a file that was replaced meanwhile would come in as a second library.
+LOADED_ONLY: int = getattr(os, "RTLD_NOLOAD", 0) | getattr(os, "RTLD_NOW", 0)
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,25 @@ def known_files(found: list[Mapping]) -> dict[str, Mapping]:
 
 
 def symbol(library: str | None, name: str) -> int | None:
-    """The address at which a loaded library (None: the program itself) finds a function; None when it does not."""
+    """The address at which a loaded library (None: the program itself) finds a function; None when it does not, or when
+    the file there is no longer the one that is loaded."""
     import ctypes
 
-    function = getattr(ctypes.CDLL(library), name, None)
+    try:
+        function = getattr(ctypes.CDLL(library, mode=LOADED_ONLY), name, None)
+    except OSError:
+        return None
     return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
 
 def provider_available(library: str | None, provider: str) -> bool:
-    """Whether the libcrypto that `library` finds has loaded a provider (OSSL_PROVIDER(3))."""
+    """Whether the libcrypto that `library` finds has loaded a provider (OSSL_PROVIDER(3)).
+
+    Raises OSError or AttributeError where it cannot be asked.
+    """
     import ctypes
 
-    available = ctypes.CDLL(library).OSSL_PROVIDER_available
+    available = ctypes.CDLL(library, mode=LOADED_ONLY).OSSL_PROVIDER_available
     available.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
     return bool(available(None, provider.encode()))
 
