@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import trustme
 
 from openmid import keystore
 from openmid.fips.provider import Provider
+from openmid.midserver import agent_key
 from openmid.midserver.process import Lock
 from tests.fips.conftest import Python, Switch, snapshot
 
@@ -177,3 +180,34 @@ def test_a_failing_off_stays_enforced(agent: Path, switch: Switch, python: Pytho
     assert "was not switched off, and everything was put back: manifest.json" in done.stdout, done.stderr
     assert snapshot(agent) == before
     assert switch("status").returncode == 0
+
+
+def rekey(agent: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-P", "-m", "openmid", "mid", "rekey", "--dir", str(agent)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_rekey_is_refused_while_the_mid_server_runs_and_before_it_has_a_key(agent: Path) -> None:
+    before = snapshot(agent)
+    none = rekey(agent)
+    assert (none.returncode, none.stderr) == (
+        1,
+        f"openmid: the MID Server in {agent} has no key yet\nhint: start it: its first start makes one\n",
+    )
+    lock = Lock(agent)
+    try:
+        running = rekey(agent)
+        assert running.returncode == 1
+        assert f"is running (pid {os.getpid()})" in running.stderr
+    finally:
+        lock.release()
+    assert snapshot(agent) == before
+
+
+def test_rekey_before_the_first_contact_tells_nobody(started: Path) -> None:
+    done = rekey(started)
+    assert done.returncode == 0, done.stderr
+    assert "not enrolled yet: nobody has to be told" in done.stdout
+    assert (started / "security/public_key.pem").read_text() == agent_key.load_or_create(started, "mid-one").public_key
+    (copy,) = started.glob("security/backup-*/agent_keystore")
+    assert copy.read_bytes() != (started / "security/agent_keystore").read_bytes()
