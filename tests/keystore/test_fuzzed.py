@@ -30,3 +30,14 @@ def test_a_trusted_certificate_that_is_none_is_written_where_it_can_be_read_only
     assert keystore.loads(keystore.dumps(store, "password"), "password").aliases() == ["x"]
     with pytest.raises(keystore.Damaged, match="the certificate of 'x' is not"):
         keystore.dumps(store, "password", kind)
+
+
+def test_an_alias_breaks_no_message() -> None:
+    """A store's aliases end up in messages, logs and terminals."""
+    store = keystore.KeyStore()
+    store.put("a\r\nb\x1b[31m\u202ec\u2028é 鍵", keystore.OpaqueEntry(7, b""))
+    with pytest.raises(keystore.Unstorable) as caught:
+        keystore.dumps(store, "password", "PKCS12")
+    assert str(caught.value).startswith(r"'a\r\nb\x1b[31m\u202ec\u2028é 鍵' is of a kind")
+    with pytest.raises(keystore.NoSuchAlias, match=r"it holds 'a\\r\\nb"):
+        store["x"]

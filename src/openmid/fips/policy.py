@@ -32,6 +32,11 @@ TLS = Rule("TLS 1.2 and later", "NIST SP 800-52 Rev. 2, section 3.1")
 SUITE = Rule("AES-GCM, AES-CCM and AES-CBC with SHA-2 over (EC)DHE", "NIST SP 800-52 Rev. 2, section 3.3.1")
 KDF = Rule("PBKDF2 for keystores, no scrypt", "NIST SP 800-132, section 5")
 
+PROTECTION = Rule(
+    "keystores under PBKDF2 with SHA-2 or SHA-3, and AES",
+    "NIST SP 800-132, section 5; NIST SP 800-131A Rev. 2, sections 2 and 9",
+)
+
 RSA_MINIMUM_BITS = 2048
 CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"})
@@ -86,6 +91,11 @@ def approve_suite(name: str, version: str) -> list[str]:
 def approve_kdf(name: str) -> list[str]:
     """Refusals of a keystore's key derivation, `PBKDF2` or `scrypt` (any case)."""
     return [] if name.upper().startswith("PBKDF2") else [_refusal(f"the key derivation {name}", KDF)]
+
+
+def refuse_protection(what: str) -> str:
+    """The refusal of something else that protects a keystore: an old cipher, digest or key derivation."""
+    return _refusal(what, PROTECTION)
 
 
 def approve_key(key: bytes) -> list[str]:

@@ -21,14 +21,21 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def _on_one_line(text: str) -> str:
+    """Aliases and file names may hold anything: what would break a line, or steer a terminal, is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class KeystoreError(Exception):
     """The tree's root. `code` is stable and lower-case, for the diagnosis of a failed call."""
 
     code: ClassVar[str] = "keystore_error"
 
     def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(sentence)
-        self.hint = hint
+        super().__init__(_on_one_line(sentence))
+        self.hint = _on_one_line(hint)
 
 
 class FileProblem(KeystoreError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from openmid.keystore import certificate as x509
@@ -74,7 +74,7 @@ class KeyStore:
         self._entries[alias] = entry
 
     def set_private_key(
-        self, alias: str, key: bytes, certificates: list[bytes] | tuple[bytes, ...], *, password: str | None = None
+        self, alias: str, key: bytes, certificates: Iterable[bytes], *, password: str | None = None
     ) -> None:
         """Store a private key (PKCS#8 DER) with its certificates (X.509 DER, any order); leaf first afterwards.
 

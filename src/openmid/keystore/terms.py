@@ -82,16 +82,17 @@ class Source:
         """In FIPS Enforced Mode: what `fips.policy` says of a key derivation. Raises NotApproved."""
         from openmid.keystore.refusals import fips_enforced
 
-        if not kdf.startswith("PBKDF2") and fips_enforced():
-            raise self.not_approved(kdf, where)
+        if fips_enforced():
+            from openmid.fips import policy
+
+            if policy.approve_kdf(kdf):
+                raise self.not_approved(kdf, where)
 
     def not_approved(self, what: str, where: str) -> NotApproved:
         from openmid.fips import policy
 
-        reasons = policy.approve_kdf(what)
-        why = f": {reasons[0]}" if reasons else ""
         return NotApproved(
-            f"{where} is protected with {what}, and FIPS Enforced Mode refuses it, though the file is whole{why}",
+            f"{where} is not opened, though the file is whole: {policy.refuse_protection(what)}",
             f"convert it: {self.conversion()}",
         )
 
