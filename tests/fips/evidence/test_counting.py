@@ -7,10 +7,13 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.fips.evidence.conftest import SOURCE
 from tests.midserver.conftest import PASSWORD, Authority, authority, bcfks, client, make_config, partner  # noqa: F401  fixtures
 from tests.midserver.partner import Partner
 
+pytestmark = pytest.mark.xdist_group("evidence")  # compiled once
 COUNT = 100
 
 

@@ -22,6 +22,7 @@ from openmid.wire.sealing import SealedFor, seal
 from tests.fips.evidence.conftest import SOURCE
 from tests.midserver.conftest import PASSWORD, authority, bcfks, chain, client, pkcs8  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.xdist_group("evidence")  # compiled once
 DOCS = Path(__file__).parents[3] / "docs" / "fips-evidence.md"
 STILL = {
     "hashlib.sha256",
