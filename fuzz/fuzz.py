@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 with atheris.instrument_imports(include=["openmid.keystore"]):
-    from fuzz import targets
+    from fuzz import mutation, targets
 
 
 def kind(error: BaseException) -> str:
@@ -36,7 +36,11 @@ def main() -> None:
                 report.with_suffix(".txt").write_text("".join(traceback.format_exception(error)))
                 sys.stderr.write(f"finding: {report.name}\n")
 
-    atheris.Setup([sys.argv[0], *sys.argv[3:]], one)
+    def structured(data: bytes, largest: int, seed: int) -> bytes:
+        return mutation.mutate(data, largest, seed, atheris.Mutate)
+
+    how = {} if target in targets.NOT_DER else {"custom_mutator": structured}
+    atheris.Setup([sys.argv[0], *sys.argv[3:]], one, **how)
     atheris.Fuzz()
 
 

@@ -137,6 +137,7 @@ DRESS: dict[str, Callable[[bytes], bytes]] = {
     "certificate": as_it_is,
     "java-object": as_it_is,
 }
+NOT_DER = ("jks", "jceks", "bks", "pem", "java-object")  # which the mutation that knows DER is no good for
 
 
 def keystore_modules() -> list[ModuleType]:
