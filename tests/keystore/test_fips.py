@@ -39,9 +39,11 @@ for path in sys.argv[3:]:
         found["files"][Path(path).name] = [type(error).__name__, error.code, str(error), error.hint]
 print(json.dumps(found))
 """
-READ = ("bcfks-mixed.bcfks", "bcfks-sha3-512.bcfks", "bcfks-pbkdf2-1024.bcfks", "pem-ec-pkcs8.pem")
+READ = ("bcfks-mixed.bcfks", "bcfks-sha3-512.bcfks", "bcfks-pbkdf2-1024.bcfks", "pem-ec-pkcs8.pem",
+        "pem-pkcs8-encrypted-openssl-pbes2.pem", "p12-nomac.p12")  # fmt: skip
 REFUSED = ("bcfks-scrypt-1024-8-1.bcfks", "p12-keytool-default.p12", "p12-keytool-legacy.p12",
-           "pem-pkcs8-encrypted-scrypt.pem", "pem-pkcs1-encrypted-aes256.pem")  # fmt: skip
+           "pem-pkcs8-encrypted-scrypt.pem", "pem-pkcs1-encrypted-aes256.pem", "pem-pkcs8-encrypted-pbes1-3des.pem",
+           "jks-rsa2048.jks", "bks-mixed.bks")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
