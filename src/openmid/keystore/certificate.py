@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 MAX_CHAIN = 100  # certificates, as in OpenSSL's verification
+MAX_ISSUERS = 8  # of one name that are looked at
 
 
 class Fields(NamedTuple):
@@ -101,6 +102,7 @@ class Pool:
         self.all = tuple(dict.fromkeys(certificates))
         self._by_subject: dict[bytes, list[bytes]] | None = None
         self._by_key: dict[object, bytes] | None = None
+        self._issuers: dict[bytes, bytes | None] = {}
 
     def leaf(self, key: bytes, alias: str) -> bytes | None:
         """The certificate that belongs to this PKCS#8 key. Raises Damaged, UnsupportedType for a key that cannot be read."""
@@ -126,12 +128,20 @@ class Pool:
                 self._by_subject.setdefault(fields(each).subject, []).append(each)
         path, current = {leaf: None}, fields(leaf)
         while current.issuer != current.subject and len(path) < MAX_CHAIN:
-            above = [each for each in self._by_subject.get(current.issuer, ())[:MAX_CHAIN] if each not in path]
-            if not above:
+            issuer = self._issuer(next(reversed(path)), current.issuer)
+            if issuer is None or issuer in path:
                 break
-            path[issuer := _issuer(next(reversed(path)), above)] = None
+            path[issuer] = None
             current = fields(issuer)
         return tuple(path)
+
+    def _issuer(self, certificate: bytes, name: bytes) -> bytes | None:
+        """Found once for each certificate, however many keys share the chain."""
+        if certificate not in self._issuers:
+            assert self._by_subject is not None
+            candidates = [each for each in self._by_subject.get(name, ())[:MAX_ISSUERS] if each != certificate]
+            self._issuers[certificate] = _issuer(certificate, candidates) if candidates else None
+        return self._issuers[certificate]
 
 
 def _issuer(certificate: bytes, candidates: list[bytes]) -> bytes:

@@ -56,8 +56,9 @@ def read(data: bytes, password: str | None, source: Source) -> KeyStore:
         likely = _readings(safe, mac, password, source)
         del safe
         bags: list[Bag] = []
-        while parts:
-            clear, likely = _opened(parts.pop(0), likely, source)
+        parts.reverse()
+        while parts:  # what has been read is let go
+            clear, likely = _opened(parts.pop(), likely, source)
             bags += _bags(clear, 0)
         return pkcs12_entries.assemble(bags, password, likely, source)
     except DerError as error:
