@@ -167,3 +167,11 @@ def test_the_environment_for_openssl_has_nothing_else_that_steers_it(monkeypatch
     assert made["OPENSSL_CONF"] == "/x/openssl.cnf"
     assert "OPENSSL_MODULES" not in made
     assert made["PATH"] == os.environ["PATH"]
+
+
+def test_a_provider_in_the_mid_servers_own_lib_comes_first(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OPENMID_FIPS_PROVIDER", raising=False)
+    (tmp_path / "fips.so").write_bytes(provider.path.read_bytes())
+    assert find_provider(beside=tmp_path).path == tmp_path / "fips.so"

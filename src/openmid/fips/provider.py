@@ -119,8 +119,10 @@ def _version_key(folder: str) -> tuple[int, ...]:
     return tuple(int(part) for part in folder.partition("-")[0].split(".") if part.isdigit())
 
 
-def find_provider(explicit: Path | None = None) -> Provider:
+def find_provider(explicit: Path | None = None, beside: Path | None = None) -> Provider:
     """The provider at `explicit`, else of $OPENMID_FIPS_PROVIDER, else in the first of the usual places that has one.
+
+    `beside` is a folder that comes before the usual places: a MID Server's own `agent/lib`.
 
     Raises ProviderRefused when a named file is not one, ProviderNotFound (with every place searched and the package
     for this distribution) when there is none.
@@ -129,7 +131,7 @@ def find_provider(explicit: Path | None = None) -> Provider:
     if named is not None:
         return describe(named)
     searched: list[str] = []
-    for path in _places():
+    for path in _places(beside):
         searched.append(str(path))
         if not path.is_file():
             continue
@@ -143,10 +145,11 @@ def find_provider(explicit: Path | None = None) -> Provider:
     )
 
 
-def _places() -> Iterator[Path]:
+def _places(beside: Path | None) -> Iterator[Path]:
     done = openssl.run("version", "-m", conf=openssl.NO_CONFIGURATION)
     folder = done.stdout.decode(errors="replace").partition('"')[2].partition('"')[0]
-    places = [Path(folder) / MODULE] if folder else []
+    places = [beside / MODULE] if beside else []
+    places += [Path(folder) / MODULE] if folder else []
     for pattern in PLACES:
         places += sorted(Path("/").glob(pattern.removeprefix("/"))) or [Path(pattern)]
     places += cached() or [cache_folder() / MODULE]

@@ -92,7 +92,7 @@ def _stands(agent: Path) -> Status:
 
 
 def switch_on(folder: Path, provider: Path | None = None) -> Outcome:
-    """Enforce. `provider` names a fips.so; without it the usual places are searched.
+    """Enforce. `provider` names a fips.so; without it agent/lib and the usual places are searched.
 
     Raises:
         SwitchError: refused, or failed and everything put back.
@@ -106,7 +106,7 @@ def switch_on(folder: Path, provider: Path | None = None) -> Outcome:
         config = Config.read(agent)
         if config.fips_enforced:
             return _already_on(agent, repaired)
-        found = providers.find_provider(provider)
+        found = providers.find_provider(provider, beside=agent / "lib")
         with scratch_folder(agent) as scratch:
             done = _on(config, found, scratch)
         return replace(done, repaired=repaired, announced=announcement.in_fresh_process(agent))
