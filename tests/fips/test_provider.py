@@ -81,7 +81,7 @@ def test_every_place_searched_is_named_when_there_is_none(monkeypatch: pytest.Mo
         openssl, "run", lambda *words, **_: pytest.fail("asked") if words[0] != "version" else _no_folder()
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(room, "_places", lambda: iter([tmp_path / "a" / "fips.so", tmp_path / "b" / "fips.so"]))
+    monkeypatch.setattr(room, "_places", lambda _: iter([tmp_path / "a" / "fips.so", tmp_path / "b" / "fips.so"]))
     with pytest.raises(ProviderNotFound) as raised:
         find_provider()
     assert f"{tmp_path}/a/fips.so, {tmp_path}/b/fips.so" in str(raised.value)
