@@ -1,10 +1,11 @@
-"""One target under atheris: `python -m fuzz.fuzz TARGET FINDINGS [libFuzzer's arguments] CORPUS`.
+"""One target under atheris: `FUZZ_SELF=... python -m fuzz.fuzz TARGET FINDINGS [libFuzzer's arguments] CORPUS`, by fuzz/run.
 
 A finding is written into the folder FINDINGS, with its traceback, and does not end the run: one of each kind is kept.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -40,7 +41,7 @@ def main() -> None:
         return mutation.mutate(data, largest, seed, atheris.Mutate)
 
     how = {} if target in targets.NOT_DER else {"custom_mutator": structured}
-    atheris.Setup([sys.argv[0], *sys.argv[3:]], one, **how)
+    atheris.Setup([os.environ["FUZZ_SELF"], *sys.argv[3:]], one, **how)
     atheris.Fuzz()
 
 
