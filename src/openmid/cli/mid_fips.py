@@ -136,7 +136,7 @@ def _report(done: fips_mode.Outcome) -> None:
     for sentence in done.repaired:
         click.echo(f"repaired  {sentence}")
     if done.announced:
-        click.echo(f"announced {done.announced}")
+        click.echo(f"new key   {done.announced}")
     for sentence in done.kept:
         click.echo(f"kept      {sentence}")
     click.echo(

@@ -7,6 +7,7 @@ colour only on a terminal; with --without-fips every line says so.
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,12 +38,12 @@ class Stage:
         self._mark = "[without FIPS] " if without_fips else ""
         self._number = 0
         self._began = time.monotonic()
-        self._short: dict[str, str] = {}
+        self._short = {f"{sys.prefix}/": f"{Path(sys.prefix).name}/"}
 
     def shorten(self, path: Path, variable: str) -> None:
         """From now on `path` is written as `variable`, a shell's variable that is shown first: lines stay readable."""
         self.say(f"{variable.removeprefix('$')}={shlex.quote(str(path))}")
-        self._short[str(path)] = variable
+        self._short |= {str(path): variable, f"{Path.home()}/": "~/"}
 
     def line(self, text: str = "", **style: bool | str) -> None:
         """One line, with long paths shortened."""

@@ -61,7 +61,7 @@ def find_provider(walk: Walk) -> None:
         build_provider(walk)
         provider = find_provider()
     walk.stage.say(f"{provider.name} {provider.version}")
-    walk.stage.say(str(provider.path).replace(str(Path.home()), "~", 1))
+    walk.stage.say(str(provider.path))
 
 
 def build_provider(walk: Walk) -> None:

@@ -83,12 +83,13 @@ def _failed(error: Exception) -> int:
 
 
 async def _announce(config: Config) -> str:
-    from openmid.midserver import agent_key
+    from openmid.midserver import agent_key, logs
     from openmid.midserver.egress import Egress
     from openmid.midserver.instance_client import InstanceClient
     from openmid.midserver.link import Link
     from openmid.midserver.protocol_registry import ProtocolRegistry
 
+    logs.configure(config.agent, config.parameter("mid.log.level", "info"), console=False)  # stdout is the sentence's
     key = agent_key.load_or_create(config.agent, config.required("name"))
     if not (config.agent / CREDENTIAL).exists():
         return "this MID Server is not enrolled yet: nobody has to be told"
