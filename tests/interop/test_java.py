@@ -49,10 +49,10 @@ def article(source: Path, target: Path, jar: Path) -> tuple[str | Path, ...]:
     )
 
 
-@pytest.mark.parametrize("version", ["1.0.2.6", "2.1.2"])
-def test_the_articles_command(tmp_path: Path, approved: Java, version: str) -> None:
+def test_the_articles_command(tmp_path: Path, approved: Java) -> None:
     """By Java's keytool with the real bc-fips in approved-only mode, and by ours: each reads what the other wrote."""
-    jar, theirs, ours = parts.bc_fips(version), tmp_path / "theirs.bcfks", tmp_path / "ours.bcfks"
+    jar = parts.bc_fips("2.1.2" if approved.version.startswith("2.") else "1.0.2.6")
+    theirs, ours = tmp_path / "theirs.bcfks", tmp_path / "ours.bcfks"
     words = article(P12, theirs, jar)
     javas_keytool("-J" + APPROVED_ONLY, *words[:-4], provider=words[-4:])
     our_keytool(*article(P12, ours, jar))
