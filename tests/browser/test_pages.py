@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import threading
 
 import msgspec
@@ -115,7 +117,9 @@ def test_the_role_mid_server_signs_in_and_sees_mid_servers(chromium: Browser, in
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     article.sign_in(page, instance.url, "charlie", password)
-    expect(page.locator("#nav-sidebar-apps").get_by_role("link")).to_have_count(1)
+    expect(page.locator("#nav-sidebar-apps").get_by_role("link")).to_have_text(
+        [re.compile("Servers"), re.compile("Issues")]
+    )
     article.navigate(page, "MID Server", "Servers")
     expect(page.get_by_role("link", name="New enrolment token")).to_be_visible()
     context.close()
