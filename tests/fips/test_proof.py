@@ -12,6 +12,7 @@ import pytest
 
 from openmid.fips import activation, libcryptos, proof
 from openmid.fips.provider import Provider, Staged, stage
+from tests import parts
 from tests.fips.conftest import Python
 
 ENTER = (
@@ -206,9 +207,7 @@ def test_one_libcrypto_is_staged_once(provider: Provider, tmp_path: Path) -> Non
         return done.stdout.strip() or done.stderr
 
     if not SYSTEM_PYTHON.exists() or run(ask) != "False":
-        pytest.skip(
-            "no Python here whose cryptography shares the system's libcrypto (Debian package python3-cryptography)"
-        )
+        parts.missing("a Python whose cryptography shares the system's libcrypto", "python3-cryptography")
     answer = run(
         "import sys; from pathlib import Path; from openmid.fips import provider, activation, checks, libcryptos\n"
         "staged = provider.stage(provider.find_provider(Path(sys.argv[1])), Path(sys.argv[2])) "

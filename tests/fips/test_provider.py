@@ -12,13 +12,14 @@ from openmid.fips import distribution, libcryptos, openssl
 from openmid.fips import provider as room
 from openmid.fips.errors import ProviderNotFound, ProviderRefused, StagingFailed
 from openmid.fips.provider import Provider, Staged, certificate_statement, describe, find_provider, stage
+from tests import parts
 
 
 def other_provider() -> Path:
     words = openssl.run("version", "-m", conf=openssl.NO_CONFIGURATION).stdout.decode()
     legacy = Path(words.split('"')[1]) / "legacy.so"
     if not legacy.exists():
-        pytest.skip(f"{legacy} is not on this machine")
+        parts.missing("OpenSSL's legacy.so", "libssl3, or openssl-provider-legacy")
     return legacy
 
 
