@@ -133,7 +133,7 @@ class FakeMid:
         claimed = self._post("/claim", ClaimRequest(limit=1, wait_ms=500), ClaimAnswer)
         for job in claimed.jobs:
             self.configure()
-            outcome = JobResult(job.sys_id, job.lease, self.answer(job.probe))
+            outcome = JobResult(job.sys_id, job.lease, self.answer(job.decoded()))
             self._post("/results", ResultsRequest([outcome]), ResultsAnswer)
 
     def _loop(self, once: Callable[[], object]) -> None:

@@ -36,7 +36,7 @@ def test_a_held_claim_is_woken_by_work(api: Api, mid: Mid, pool: ThreadPoolExecu
     until_held(mid)
     api.execute("call")
     (job,) = claim.result().message(ClaimAnswer).jobs
-    assert job.probe.url == "mauth://partner.example/v1/things"
+    assert job.decoded().url == "mauth://partner.example/v1/things"
 
 
 def test_a_held_claim_is_woken_by_a_new_configuration(api: Api, mid: Mid, pool: ThreadPoolExecutor) -> None:

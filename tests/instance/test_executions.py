@@ -70,7 +70,7 @@ def test_steps_run_one_after_the_other(api: Api, mid: Mid) -> None:
     assert [step["state"] for step in api.details(sys_id)["steps"]] == ["In Progress", "Waiting", "Waiting"]
     mid.deliver(mid.job())
     job = mid.job()
-    assert job.probe.url == "mauth://partner.example/two"
+    assert job.decoded().url == "mauth://partner.example/two"
     mid.deliver(job, status_code=500)
     found = api.details(sys_id)
     assert (found["state"], [step["state"] for step in found["steps"]]) == (
@@ -85,10 +85,10 @@ def test_a_step_with_its_url_inline(api: Api, mid: Mid) -> None:
     api.action("inline", {"base_url": "https://a.example/x/", "resource_path": "/y", "method": "POST", "body": "b"})
     api.action("mutual", {"base_url": "mauth://a.example", "headers": {"Authorization": "Bearer s3cret", "X": "y"}})
     api.execute("inline")
-    probe = mid.job().probe
+    probe = mid.job().decoded()
     assert (probe.url, probe.method, probe.body) == ("https://a.example/x/y", "POST", "b")
     told = api.execute("mutual").json["steps"][0]
-    assert mid.job().probe.headers == [("Authorization", "Bearer s3cret"), ("X", "y")]
+    assert mid.job().decoded().headers == [("Authorization", "Bearer s3cret"), ("X", "y")]
     assert told["configuration"]["headers"] == [["Authorization", "********"], ["X", "y"]]
     assert told["integration_metadata"]["mid_protocol_profile"] == "mauth"
 

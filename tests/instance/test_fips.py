@@ -95,7 +95,7 @@ def test_a_connection_that_demands_it_is_honoured(api: Api, mid: Mid) -> None:
     assert failure(api) == "mid_server_not_fips_enforced"
     mid.heartbeat(fips_enforced=True, proof=PROOF)
     assert failure(api) == ""
-    assert mid.job().probe.require_fips
+    assert mid.job().decoded().require_fips
     mid.heartbeat(proof=LOST, status="Degraded")
     assert failure(api) == "mid_server_degraded"
 

@@ -38,7 +38,7 @@ def test_from_alias_to_status_code_200(api: Api, mid: Mid) -> None:
     accepted = api.execute("call")
     assert accepted.status == 202
     job = mid.job()
-    assert (job.probe.url, job.probe.method) == ("mauth://partner.example/v1/things", "GET")
+    assert (job.decoded().url, job.decoded().method) == ("mauth://partner.example/v1/things", "GET")
     assert mid.deliver(job, body='{"ok": true}', tls=TLS, fips_enforced=True).status == 200
 
     details = api.get(accepted.headers["location"]).json

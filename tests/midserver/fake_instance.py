@@ -12,6 +12,7 @@ import trustme
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from msgspec import Raw
 
 from openmid.wire.codec import decode, encode
 from openmid.wire.messages import (
@@ -92,7 +93,9 @@ class FakeInstance:
     async def give(self, *probes: RestProbe) -> None:
         """Put jobs into the queue."""
         start = len(self.jobs) + len(self.results)
-        self.jobs += [Job(f"job{start + i}", f"lease{start + i}", 0, probe) for i, probe in enumerate(probes)]
+        self.jobs += [
+            Job(f"job{start + i}", f"lease{start + i}", 0, Raw(encode(probe))) for i, probe in enumerate(probes)
+        ]
         await self.tell()
 
     async def set_profiles(self, *profiles: tuple[str, str, str]) -> None:

@@ -6,6 +6,7 @@ import ssl
 import zlib
 
 import pytest
+from msgspec import Raw
 
 from openmid.midserver.worker import Worker
 from openmid.wire.codec import decode, encode
@@ -26,7 +27,7 @@ async def delivered(mid: Mid, authority: Authority, said: bytes, **probe: object
     authority.ca.issue_cert("localhost").configure_cert(context)
     async with raw_server(said, context) as port:
         asked = RestProbe(f"https://localhost:{port}/", ca_certificates=authority.pem, **probe)  # type: ignore[arg-type]
-        return decode(encode(await Worker(mid.runner).run(Job("job", "lease", 0, asked))), JobResult)
+        return decode(encode(await Worker(mid.runner).run(Job("job", "lease", 0, Raw(encode(asked))))), JobResult)
 
 
 @pytest.mark.parametrize(

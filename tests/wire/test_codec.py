@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from openmid.wire.codec import WireError, decode, encode
 from openmid.wire.messages import ClaimAnswer, Heartbeat, Job, JobResult, ResultsRequest, SignedProof
@@ -11,7 +12,7 @@ from openmid.wire.probes import Failure, ProbeResult, RestProbe, TlsFacts
 PROBE = RestProbe(url="mauth://partner", headers=[("A", "1"), ("A", "2")], query=[("q", "ä"), ("q", "")])
 MESSAGES = [
     Heartbeat(version="0.1.0", host_name="host", started=1, fips_enforced=True, proof=SignedProof("{}", "c2ln")),
-    ClaimAnswer("7", [Job("a" * 32, "lease", 2, PROBE)]),
+    ClaimAnswer("7", [Job("a" * 32, "lease", 2, Raw(encode(PROBE)))]),
     ResultsRequest([JobResult("a" * 32, "lease", ProbeResult(3, 200, tls=TlsFacts(version="TLSv1.3")))]),
     ResultsRequest([JobResult("a" * 32, "lease", ProbeResult(3, failure=Failure("dns", "no such host")))]),
 ]

@@ -19,7 +19,7 @@ from openmid.midserver.connector import CURRENT, Attempt
 from openmid.midserver.evidence import gather
 from openmid.midserver.protocol_registry import NotRegistered, ProtocolRegistry
 from openmid.midserver.tls_client import TlsClient
-from openmid.wire.probes import Failure, ProbeResult, RestProbe, Timing, TlsFacts
+from openmid.wire.probes import Failure, Probe, ProbeResult, Timing, TlsFacts
 
 # RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
 _PATH = "/%:@!$&'()*+,;=~-._"
@@ -59,7 +59,7 @@ class RestRunner:
         self._registry = registry
         self._host = host
 
-    async def run(self, probe: RestProbe) -> ProbeResult:
+    async def run(self, probe: Probe) -> ProbeResult:
         """The partner's answer, or why there is none. Raises nothing that a user can cause."""
         started, began = time.time_ns() // 1000, time.monotonic_ns()
         attempt, base = Attempt(""), self._base(probe)
@@ -81,7 +81,7 @@ class RestRunner:
             return self._failed(error, attempt, base, started, began)
         return self._answered(answer, attempt, started, began)
 
-    def _base(self, probe: RestProbe, host: str = "", port: int = 0) -> Evidence:
+    def _base(self, probe: Probe, host: str = "", port: int = 0) -> Evidence:
         return Evidence(
             phase="request",
             host=host,
@@ -94,13 +94,13 @@ class RestRunner:
             registered=self._registry.names(),
         )
 
-    def _prepare(self, probe: RestProbe, parts: SplitResult) -> tuple[TlsClient, int]:
+    def _prepare(self, probe: Probe, parts: SplitResult) -> tuple[TlsClient, int]:
         if probe.require_fips and not self._host.enforced:
             raise _FipsRequired
         _check(probe)
         return self._registry.client(parts.scheme)
 
-    async def _call(self, probe: RestProbe, client: TlsClient, url: URL, attempt: Attempt) -> _Answer:
+    async def _call(self, probe: Probe, client: TlsClient, url: URL, attempt: Attempt) -> _Answer:
         context = client.context(probe.ca_certificates)
         session = client.acquire()
         token = CURRENT.set(attempt)
@@ -165,7 +165,7 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
     return gather(error, attempt, base)
 
 
-def _check(probe: RestProbe) -> None:
+def _check(probe: Probe) -> None:
     """Nothing that would end a line early goes into a request (RFC 9110, 5.5 and 9.1)."""
     if not _TOKEN.fullmatch(probe.method):
         raise ValueError("the method is not an HTTP method")

@@ -7,11 +7,17 @@ import time
 import structlog
 
 from openmid.midserver.http import RestRunner
-from openmid.wire.codec import encode
+from openmid.wire.codec import WireError, encode
 from openmid.wire.messages import Job, JobResult
-from openmid.wire.probes import Failure, ProbeResult
+from openmid.wire.probes import Failure, Probe, ProbeResult
 
 log = structlog.get_logger()
+
+UNKNOWN = Failure(
+    "probe_unknown",
+    "the MID Server does not know this kind of probe: it is older than its instance",
+    "update openmid on the MID Server's host",
+)
 
 
 class Worker:
@@ -24,7 +30,12 @@ class Worker:
         """The job's result. A defect of ours becomes a failure, with its place in the log."""
         started = time.time_ns() // 1000
         try:
-            result = await self._rest.run(job.probe)
+            probe = job.decoded()
+        except WireError as error:
+            log.warning(f"a job cannot be understood: {error}", job=job.sys_id)
+            return JobResult(job.sys_id, job.lease, ProbeResult(started, failure=UNKNOWN))
+        try:
+            result = await self._rest.run(probe)
             encode(result)  # what cannot be written down must not get as far as the delivery
         except Exception:
             log.exception("a probe failed unexpectedly", job=job.sys_id)
@@ -32,22 +43,20 @@ class Worker:
             result = ProbeResult(
                 started, failure=Failure("internal_error", message, f"look there for job {job.sys_id}")
             )
-        _log(job, result)
+        _log(job.sys_id, probe, result)
         return JobResult(job.sys_id, job.lease, result)
 
 
-def _log(job: Job, result: ProbeResult) -> None:
+def _log(job: str, probe: Probe, result: ProbeResult) -> None:
     # Without the query: people put keys there.
-    url = job.probe.url.partition("?")[0]
+    url = probe.url.partition("?")[0]
     if result.failure is not None:
-        log.warning(
-            f"{job.probe.method} {url} failed: {result.failure.message}", code=result.failure.code, job=job.sys_id
-        )
+        log.warning(f"{probe.method} {url} failed: {result.failure.message}", code=result.failure.code, job=job)
         return
     log.info(
-        f"{job.probe.method} {url} was answered {result.status_code}",
+        f"{probe.method} {url} was answered {result.status_code}",
         tls=result.tls.version,
         client=result.tls.client_subject,
         us=result.timing.total,
-        job=job.sys_id,
+        job=job,
     )

@@ -29,5 +29,6 @@ def decode(raw: bytes, kind: type[T]) -> T:
         if rb"\ud" in raw or rb"\uD" in raw:
             encode(message)  # half of a surrogate pair is no text: neither a database nor a message takes it
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise WireError(f"not a valid {kind.__name__}: {error}") from error
+        name = getattr(kind, "__name__", "message")
+        raise WireError(f"not a valid {name}: {error}") from error
     return message

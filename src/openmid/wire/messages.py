@@ -6,9 +6,12 @@ Every request is an HTTPS POST of one JSON object to `version.CHANNEL` + its pat
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
 
-from openmid.wire.probes import Microseconds, ProbeResult, RestProbe
+from openmid.wire.codec import decode
+from openmid.wire.probes import Microseconds, Probe, ProbeResult
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -95,25 +98,77 @@ class Heartbeat(msgspec.Struct, frozen=True):
     proof: SignedProof | None = None
     profiles: list[ProfileStatus] = []
     egress: list[str] = []  # the <allow> and <deny> rules in force, in order, as sentences
+    capabilities: list[str] = []  # what config.xml says that it can do, besides what the instance was told
+    load: Load | None = None
+    log_tail: list[str] = []  # the last lines of agent0.log, redacted; at most MAX_LOG_LINES
+
+
+MAX_LOG_LINES = 100
+
+
+class Load(msgspec.Struct, frozen=True):
+    """How busy a MID Server is: calls that run, calls at once at most, results that wait for delivery, and counts since
+    its start."""
+
+    running: int = 0
+    threads: int = 0
+    undelivered: int = 0
+    done: int = 0
+    failed: int = 0
+    memory_bytes: int = 0
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True):
-    """`configuration` changes whenever `ConfigurationAnswer` would; `prove` whenever somebody asks for a new proof."""
+    """`configuration` changes whenever `ConfigurationAnswer` would; `prove` whenever somebody asks for a new proof.
+
+    `paused`: take no new work until it is lifted; what runs is finished. `restart` is the time (microseconds) at which
+    somebody asked for a restart: a MID Server that was started before it drains and starts anew.
+    `now` is the instance's clock, by which a MID Server notices that its own is off.
+    """
 
     validated: bool
     configuration: str
     interval_ms: int = 5_000
     prove: int = 0
+    paused: bool = False
+    restart: int = 0
+    now: Microseconds = -1
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A MID Protocol Profile that applies to this MID Server. `password` is sealed (empty: none)."""
+    """A MID Protocol Profile that applies to this MID Server. `password` is sealed (empty: none).
+
+    With `external_credential_store` the opened `password` is the secret's name in the MID Server's external store.
+    Without path and password, config.xml on the MID Server has both (`mid.httpclient.protocol.<protocol>.…`).
+    """
 
     sys_id: str
     protocol: str
     keystore_path: str
     password: str
     default_port: int = 443
+    external_credential_store: bool = False
+    alias: str = ""  # of the entry to use; empty: the private key whose certificate is valid longest
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What a call says of itself besides its client certificate. `secret` is sealed, bound to the column of its name.
+
+    basic: `user_name`, and the password as secret. api_key: the key as secret, sent in the header or query parameter
+    `name`. oauth: client credentials (RFC 6749, section 4.4) with `user_name` as client_id, fetched from `token_url`, which
+    may have the scheme of a registered protocol.
+    """
+
+    sys_id: str
+    kind: Literal["basic", "api_key", "oauth"]
+    secret: str
+    user_name: str = ""
+    place: Literal["header", "query"] = "header"
+    name: str = ""
+    token_url: str = ""
+    scope: str = ""
+    ca_certificates: str = ""  # for `token_url`; PEM
+    external_credential_store: bool = False
 
 
 class ConfigurationAnswer(msgspec.Struct, frozen=True):
@@ -121,29 +176,52 @@ class ConfigurationAnswer(msgspec.Struct, frozen=True):
 
     configuration: str
     profiles: list[Profile] = []
+    credentials: list[Credential] = []
 
 
 class ClaimRequest(msgspec.Struct, frozen=True):
-    """`/claim`: up to `limit` jobs; held for up to `wait_ms` while there is none."""
+    """`/claim`: up to `limit` jobs; held for up to `wait_ms` while there is none.
 
-    limit: int = 1
+    `room` says how many of them may be interactive, expedited and standard (priorities 0, 1, 2). A limit of 0 only waits
+    for what else the answer may say.
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     wait_ms: int = 0
+    room: tuple[int, int, int] = (1000, 1000, 1000)
 
 
 class Job(msgspec.Struct, frozen=True):
-    """An item of the ECC queue under a lease. `lease` goes back with the result."""
+    """An item of the ECC queue under a lease. `lease` goes back with the result; `lease_us` is how long it holds.
+
+    `probe` is the queue's payload as it stands: one that this version does not understand spoils no other job.
+    """
 
     sys_id: str
     lease: str
-    lease_until: int
-    probe: RestProbe
+    lease_us: int
+    probe: msgspec.Raw
+    priority: int = 2
+    attempts: int = 1
+    repeatable: bool = False  # may be made again although it may have been sent
+
+    def decoded(self) -> Probe:
+        """The probe.
+
+        Raises:
+            WireError: not one that this version of openmid knows.
+        """
+        found: Probe = decode(bytes(self.probe), Probe)  # type: ignore[arg-type]  # a union is no class
+        return found
 
 
 class ClaimAnswer(msgspec.Struct, frozen=True):
-    """When `configuration` is not the one at hand, fetch it before running the jobs."""
+    """When `configuration` is not the one at hand, fetch it before running the jobs. `cancel` names jobs of this MID
+    Server that somebody has cancelled; their result says so, or what had happened before."""
 
     configuration: str
     jobs: list[Job] = []
+    cancel: list[str] = []
 
 
 class JobResult(msgspec.Struct, frozen=True):
@@ -154,10 +232,22 @@ class JobResult(msgspec.Struct, frozen=True):
     result: ProbeResult
 
 
+class Released(msgspec.Struct, frozen=True):
+    """A job that this MID Server will not finish, found in its journal after a restart or at the end of a drain.
+
+    `sent`: the request may have reached the partner. The instance runs the job again where that does no harm.
+    """
+
+    sys_id: str
+    lease: str
+    sent: bool
+
+
 class ResultsRequest(msgspec.Struct, frozen=True):
     """`/results`: outcomes; repeating one is harmless."""
 
     results: list[JobResult]
+    released: list[Released] = []
 
 
 class ResultsAnswer(msgspec.Struct, frozen=True):

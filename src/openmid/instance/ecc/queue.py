@@ -12,7 +12,7 @@ from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import statements
 from openmid.wire.messages import Job, JobResult
-from openmid.wire.probes import RestProbe
+from openmid.wire.probes import Probe, RestProbe
 
 SQL = statements("openmid.instance.ecc", "queue.sql")
 LEASE_US = 60 * 1_000_000
@@ -52,7 +52,7 @@ class Stranded:
     last_refreshed: int | None
 
 
-def put(connection: Connection, probe: RestProbe, mid: str, mid_name: str, correlator: str, source: str) -> str:
+def put(connection: Connection, probe: Probe, mid: str, mid_name: str, correlator: str, source: str) -> str:
     """A job for the MID Server `mid`: its sys_id."""
     sys_id = new_id()
     connection.change(
@@ -61,7 +61,7 @@ def put(connection: Connection, probe: RestProbe, mid: str, mid_name: str, corre
         now=clock.now(),
         agent=f"mid.server.{mid_name}",
         mid_server=mid,
-        topic="RESTProbe",
+        topic="RESTProbe" if isinstance(probe, RestProbe) else "SOAPProbe",
         name=f"{probe.method} {probe.url}"[:255],
         source=source[:255],
         priority=STANDARD,
@@ -81,10 +81,19 @@ def claim(connection: Connection, mid: str, limit: int) -> list[Job]:
     times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
     rows = connection.run(SQL["claim"], mid_server=mid, limit=limit, lease=new_id(), **times)
     rows.sort(key=lambda row: (row["priority"], row["sequence"]))
-    return [
-        Job(row["sys_id"], row["lease"], row["lease_until"], msgspec.json.decode(row["payload"], type=RestProbe))
-        for row in rows
-    ]
+    return [_job(row, now) for row in rows]
+
+
+def _job(row: sqlite3.Row, now: int) -> Job:
+    return Job(
+        sys_id=row["sys_id"],
+        lease=row["lease"],
+        lease_us=row["lease_until"] - now,
+        probe=msgspec.Raw(row["payload"]),
+        priority=row["priority"],
+        attempts=row["attempts"],
+        repeatable=bool(row["idempotent"]),
+    )
 
 
 def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outcome, str]:

@@ -27,7 +27,7 @@ WHERE sys_id IN (
     ORDER BY priority, sequence
     LIMIT :limit
 )
-RETURNING priority, sequence, sys_id, lease, lease_until, payload;
+RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
 
 -- name: item
 -- A job as completion needs it.
