@@ -36,7 +36,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 
-from openmid.instance.serve import Server  # noqa: E402
+from openmid.instance.serve import Protocol, Server  # noqa: E402
 from tests.instance.partners import Api, Mid, Reply  # noqa: E402
 
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: these passwords guard nothing
@@ -93,7 +93,7 @@ def serving(instance: Folder) -> Iterator[tuple[str, Server]]:
     from openmid.instance.asgi import application
 
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application(), log_config=None, lifespan="on", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(application(), http=Protocol, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
     running = Server(config)
     started = threading.Event()
     loop = asyncio.new_event_loop()

@@ -14,13 +14,14 @@ from typing import cast
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from openmid.instance import fips
 from openmid.instance.actions import runner
-from openmid.instance.channel.http import limited
+from openmid.instance.channel.http import KnownHost, limited
 from openmid.instance.channel.wing import HANDLERS, ROUTES
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import close_writer, writer
@@ -71,4 +72,5 @@ def application() -> Starlette:
         routes.append(Mount("/static", StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)))
     pages = limited(cast("ASGIApp", get_asgi_application()), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     routes.append(Mount("/", pages))
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+    hosts = Middleware(KnownHost, names=settings.ALLOWED_HOSTS)
+    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers=HANDLERS)

@@ -7,12 +7,14 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from openmid.fips import policy
-from openmid.instance import fips, tls
+from openmid.instance import fips, guard, tls
 from openmid.instance.errors import InstanceError, PortInUseError
 from openmid.instance.folder import Folder, Listen
 from openmid.instance.records.wakeups import wakeups
@@ -21,8 +23,21 @@ GRACE_S = 2
 KEEP_ALIVE_S = 75  # longer than a MID Server is silent: a TLS handshake costs more than a socket
 
 
+TICKS = round(guard.SWEEP_S * 10)
+
+
+class Protocol(guard.Guard, H11Protocol):
+    """HTTP/1.1 for clients that keep to their time."""
+
+
 class Server(uvicorn.Server):
     """A server whose held claims and waits are answered at once when it is told to stop; a stop is exit status 0."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % TICKS == 0:
+            guard.sweep(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         wakeups.stop()
@@ -41,8 +56,10 @@ def serve(folder: Folder) -> None:
     listen = folder.listen()
     tls.ensure(folder, listen.names)
     found = bind(listen)
+    guard.door.most = guard.most_connections()
     config = uvicorn.Config(
         application(),
+        http=Protocol,
         ssl_certfile=str(folder.server),
         ssl_keyfile_password=folder.secret("tls.password"),
         ssl_ciphers=":".join(policy.TLS12_SUITES),

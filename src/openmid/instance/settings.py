@@ -27,7 +27,7 @@ def _listen() -> Listen:
 
 SECRET_KEY = _folder.secret("django.key") if _folder else keys.identifier()
 DEBUG = False
-ALLOWED_HOSTS = _listen().names
+ALLOWED_HOSTS = [f"[{name}]" if ":" in name else name for name in _listen().names]
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"

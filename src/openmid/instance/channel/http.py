@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db import connections
+from django.http.request import split_domain_port, validate_host
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,7 @@ from openmid.wire.messages import Refusal
 T = TypeVar("T")
 log = logging.getLogger("openmid.channel")
 SMALL = 1024 * 1024
+HOST_HINT = "add the name: openmid instance init DIR --public-name NAME"
 RESULTS = 64 * 1024 * 1024
 """Bytes of a body of results: several answers of partners, each at most `probes.MAX_BODY_BYTES` before its encoding."""
 
@@ -78,6 +80,26 @@ def limited(app: ASGIApp, limit: int) -> ASGIApp:
         await app(scope, counted, send)
 
     return bounded
+
+
+class KnownHost:
+    """Answers 400 where Host is none of `names`: a page that has its own name point here (DNS rebinding) gets no further."""
+
+    def __init__(self, app: ASGIApp, names: list[str]) -> None:
+        self.app = app
+        self.names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not validate_host(_host(scope), self.names):
+            refusal = Refusal("unknown_host", "this instance is not called so", HOST_HINT)
+            await Json(refusal, status_code=400)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    sent = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return split_domain_port(sent.decode("latin-1"))[0]
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
