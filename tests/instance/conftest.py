@@ -74,7 +74,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Django
 @pytest.fixture
 def instance(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Folder]:
     """An instance whose database is this test's own."""
-    from openmid.instance.access import authentication
+    from openmid.instance.access import authentication, throttle
     from openmid.instance.ecc.writer import close_writer
 
     database = tmp_path / "openmid.sqlite3"
@@ -85,6 +85,7 @@ def instance(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker)
         close_writer()
         connections.close_all()
     authentication._right.clear()
+    throttle.throttle.clear()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django.contrib.auth.hashers import check_password, make_password
 
 from openmid.fips import keys
 from openmid.instance.access.models import PREFIX
+from openmid.instance.access.throttle import throttle
 from openmid.instance.records.database import reader
 from openmid.instance.records.secrets import digest
 from openmid.instance.records.statements import statements
@@ -40,38 +41,47 @@ def is_token(authorization: str) -> bool:
     return authorization[:7].lower() == "bearer "
 
 
-def identify(authorization: str) -> Caller | None:
-    """The user whom the header names, or None. Takes a few hundred milliseconds for a password not seen lately."""
+def identify(authorization: str, address: str = "") -> Caller | None:
+    """The user whom the header names, or None. Takes a few hundred milliseconds for a password not seen lately.
+
+    Raises:
+        TooManyAttempts: too many passwords from `address` were wrong.
+    """
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer" and value.startswith(PREFIX):
         row = reader().first(SQL["by_token"], token_hash=digest(value.strip()))
         return Caller(row["username"], bool(row["is_admin"])) if row else None
     if scheme.lower() == "basic":
-        return _basic(value)
+        return _basic(value, address)
     return None
 
 
-def _basic(value: str) -> Caller | None:
+def _basic(value: str, address: str) -> Caller | None:
     try:
         username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
     row = reader().first(SQL["by_name"], username=username) if colon else None
     if row is None:
+        throttle.check(username, address)
         make_password(password)  # as long as for a user who exists
+        throttle.failed(username, address)
         return None
-    if not _is_right(password, row["password"]):
+    if not _is_right(password, row["password"], username, address):
         return None
     return Caller(row["username"], bool(row["is_admin"]))
 
 
-def _is_right(password: str, stored: str) -> bool:
+def _is_right(password: str, stored: str, username: str, address: str) -> bool:
     seen = hmac.digest(_key, f"{stored}\n{password}".encode(), hashlib.sha256)
     now = time.monotonic()
     if _right.get(seen, 0.0) > now:
         return True
+    throttle.check(username, address)
     if not check_password(password, stored):
+        throttle.failed(username, address)
         return False
+    throttle.passed(username, address)
     for old in [each for each, until in _right.items() if until <= now]:
         del _right[old]
     _right[seen] = now + REMEMBER_S

@@ -33,7 +33,8 @@ async def admin(request: Request) -> Caller:
         Refused: 401 or 403.
     """
     header = request.headers.get("authorization", "")
-    found = identify(header) if is_token(header) else await in_thread(identify, header)
+    address = request.client.host if request.client else ""
+    found = identify(header) if is_token(header) else await in_thread(identify, header, address)
     if found is None:
         raise Refused(401, "User Not Authenticated", "User Not Authenticated", "Required to provide Auth information")
     if origin.is_foreign(request.headers.get("sec-fetch-site")):

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.actions.details import NoSuchExecutionError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError
 from openmid.instance.channel import execute, mid
@@ -24,6 +25,7 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (NoSuchActionError, 404),
     (NoSuchExecutionError, 404),
     (KeyReusedError, 422),
+    (TooManyAttempts, 429),
 ]
 
 
@@ -45,7 +47,9 @@ async def refused(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(CHANNEL):
         return Json(refusal, status_code=status)
     failure = {"error": {"message": refusal.message, "detail": refusal.hint or None}, "status": "failure"}
-    headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else None
+    headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else {}
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.seconds)
     return Json(failure, status_code=status, headers=headers)
 
 

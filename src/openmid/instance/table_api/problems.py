@@ -5,6 +5,7 @@ ApiError
   NotSignedInError     401
   NotAllowedError      403
   NoRecordError        404
+  TooManyError         429: `Retry-After` says how long to wait
   OutOfOrderError      503
 """
 
@@ -53,6 +54,21 @@ class NotAllowedError(ApiError):
     """Raised when the user may not do this."""
 
     status = 403
+
+
+class TooManyError(ApiError):
+    """Raised when too many passwords were wrong."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("Too many failed sign-ins", f"wait {seconds} seconds")
+        self.seconds = seconds
+
+    def answer(self) -> JsonResponse:
+        response = super().answer()
+        response["Retry-After"] = str(self.seconds)
+        return response
 
 
 class OutOfOrderError(ApiError):

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from openmid.instance.access import origin
 from openmid.instance.access.authentication import identify
+from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.base import Record
 from openmid.instance.records.trouble import of_the_database
@@ -25,6 +26,7 @@ from openmid.instance.table_api.problems import (
     NotAllowedError,
     NotSignedInError,
     OutOfOrderError,
+    TooManyError,
 )
 from openmid.instance.table_api.tables import TABLES, Table, read
 
@@ -44,7 +46,7 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
     @wraps(view)
     def answer(request: HttpRequest, **path: str) -> HttpResponseBase:
         try:
-            caller = identify(request.headers.get("Authorization", ""))
+            caller = identify(request.headers.get("Authorization", ""), request.META.get("REMOTE_ADDR", ""))
             if caller is None:
                 raise NotSignedInError
             if origin.is_foreign(request.headers.get("Sec-Fetch-Site")):
@@ -54,6 +56,8 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
                 return view(request, **path)
         except ApiError as error:
             return error.answer()
+        except TooManyAttempts as error:
+            return TooManyError(error.seconds).answer()
         except DatabaseError as error:
             told = of_the_database(error)
             if told is None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from openmid.instance.web.sign_in import SignInForm
 from openmid.instance.web.unfolded import Site
 
 
@@ -16,6 +17,7 @@ class InstanceSite(Site):
     index_title = "Home"
     index_template = "openmid/home.html"
     enable_nav_sidebar = True
+    login_form = SignInForm
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from openmid.instance.web.home import overview

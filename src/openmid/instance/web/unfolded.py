@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.contrib.admin import AdminSite, ModelAdmin
+    from django.contrib.admin.forms import AdminAuthenticationForm as SignInBase
     from django.forms import CheckboxSelectMultiple as CheckboxList
     from django.forms import Form
     from django.forms import PasswordInput as PasswordWidget
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin as Admin
     from unfold.decorators import action
+    from unfold.forms import AuthenticationForm as SignInBase
     from unfold.forms import BaseDialogForm as DialogForm
     from unfold.sites import UnfoldAdminSite as Site
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxList
@@ -47,6 +49,7 @@ __all__ = [
     "DialogForm",
     "PasswordWidget",
     "SelectWidget",
+    "SignInBase",
     "Site",
     "TextWidget",
     "TextareaWidget",
