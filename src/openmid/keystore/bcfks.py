@@ -12,6 +12,7 @@ from openmid.keystore.der import DerError, Reader
 from openmid.keystore.entries import (
     Entry,
     OpaqueEntry,
+    PbeKeyEntry,
     PrivateKeyEntry,
     SecretKeyEntry,
     TrustedCertificateEntry,
@@ -21,12 +22,13 @@ from openmid.keystore.kdf import DerivationRefusedError, Kdf, Pbkdf2
 from openmid.keystore.store import KeyStore
 from openmid.keystore.terms import Source
 
-CERTIFICATE, PRIVATE_KEY, SECRET_KEY, PROTECTED_PRIVATE_KEY, PROTECTED_SECRET_KEY = range(5)
+CERTIFICATE, PRIVATE_KEY, SECRET_KEY, PROTECTED_PRIVATE_KEY, PROTECTED_SECRET_KEY, PBE_KEY = range(6)
 PURPOSES = {
     PRIVATE_KEY: crypto.PRIVATE_KEY_ENCRYPTION,
     PROTECTED_PRIVATE_KEY: crypto.PRIVATE_KEY_ENCRYPTION,
     SECRET_KEY: crypto.SECRET_KEY_ENCRYPTION,
     PROTECTED_SECRET_KEY: crypto.SECRET_KEY_ENCRYPTION,
+    PBE_KEY: crypto.SECRET_KEY_ENCRYPTION,
 }
 
 
@@ -223,9 +225,12 @@ def _entry(object_type: int, content: bytes, where: str, password: str | None, s
         return TrustedCertificateEntry(content)
     if object_type not in PURPOSES:
         return OpaqueEntry(object_type, content)
+    if object_type == PROTECTED_SECRET_KEY:
+        return _protected_secret_key(content, where, password, source)
     body = Reader(content).sequence(where)
-    if object_type in (SECRET_KEY, PROTECTED_SECRET_KEY):
-        return SecretKeyEntry(None, _sealed(body, where, object_type, source), password)
+    if object_type in (SECRET_KEY, PBE_KEY):
+        kind = SecretKeyEntry if object_type == SECRET_KEY else PbeKeyEntry
+        return kind(None, _sealed(body, where, object_type, source), password)
     sealed = _sealed(body.sequence(where), where, object_type, source)
     certificates = []
     chain = body.sequence(f"the certificates of {where}")
@@ -233,6 +238,18 @@ def _entry(object_type: int, content: bytes, where: str, password: str | None, s
         certificates.append(chain.any(f"a certificate of {where}"))
     body.done(where)
     return PrivateKeyEntry(None, tuple(certificates), sealed, password)
+
+
+def _protected_secret_key(content: bytes, where: str, password: str | None, source: Source) -> Entry:
+    """Bouncy Castle takes any bytes for one; what is not protected in BCFKS's own way is not looked into."""
+    try:
+        sealed = _sealed(Reader(content).sequence(where), where, PROTECTED_SECRET_KEY, source)
+        crypto.read_opening(sealed.algorithm, source, where)
+    except DerError:
+        return OpaqueEntry(PROTECTED_SECRET_KEY, content)
+    except TooExpensive:
+        pass  # whoever asks for the key is told
+    return SecretKeyEntry(None, sealed, password)
 
 
 def _sealed(body: Reader, where: str, object_type: int, source: Source) -> SealedKey:

@@ -8,12 +8,13 @@ from openmid.keystore import bcfks_crypto as crypto
 from openmid.keystore import certificate as x509
 from openmid.keystore import der
 from openmid.keystore.algorithm import algorithm
-from openmid.keystore.bcfks import CERTIFICATE, PRIVATE_KEY, PURPOSES, SECRET_KEY, SealedKey
+from openmid.keystore.bcfks import CERTIFICATE, PBE_KEY, PRIVATE_KEY, PURPOSES, SECRET_KEY, SealedKey
 from openmid.keystore.bcfks_crypto import Form
 from openmid.keystore.entries import (
     Entry,
     KeyEntry,
     OpaqueEntry,
+    PbeKeyEntry,
     PrivateKeyEntry,
     SecretKeyEntry,
     TrustedCertificateEntry,
@@ -102,7 +103,8 @@ def _object_type(entry: Entry, resealed: bool) -> int:
         return entry.sealed.object_type
     if isinstance(entry, OpaqueEntry):
         return entry.object_type
-    return {PrivateKeyEntry: PRIVATE_KEY, SecretKeyEntry: SECRET_KEY}.get(type(entry), CERTIFICATE)
+    types = {PrivateKeyEntry: PRIVATE_KEY, SecretKeyEntry: SECRET_KEY, PbeKeyEntry: PBE_KEY}
+    return types.get(type(entry), CERTIFICATE)
 
 
 def _seal(plan: _Plan, key: bytes) -> bytes:

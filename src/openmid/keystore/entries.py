@@ -6,10 +6,10 @@ A key that was read stays encrypted until it is asked for: listing a store, or r
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from openmid.keystore import der
-from openmid.keystore.errors import WrongKeyPassword
+from openmid.keystore.errors import Damaged, UnsupportedType, WrongKeyPassword
 
 _TRUSTED_USAGE = der.oid("2.16.840.1.113894.746875.1.1")
 
@@ -74,7 +74,7 @@ class KeyEntry(Entry):
 
     __slots__ = ("_clear", "_store_password", "own_password", "sealed")
 
-    def __init__(self, clear: bytes | None, sealed: Sealed | None, store_password: str | None) -> None:
+    def __init__(self, clear: bytes | None, sealed: Sealed | None = None, store_password: str | None = None) -> None:
         super().__init__()
         self._clear = clear
         self._store_password = store_password
@@ -107,9 +107,13 @@ class KeyEntry(Entry):
             return True
         try:
             self.reveal()
-        except WrongKeyPassword:
+        except (WrongKeyPassword, UnsupportedType):  # whoever protected it so did not use the store's password
             return True
         return False
+
+    def copy(self) -> KeyEntry:
+        """The same key, in clear and not yet of any store. Raises WrongKeyPassword."""
+        return type(self)(self.reveal())
 
 
 class PrivateKeyEntry(KeyEntry):
@@ -134,15 +138,15 @@ class PrivateKeyEntry(KeyEntry):
         """PKCS#8 DER, clear. Raises WrongKeyPassword for a key with another password: `unlock` it first."""
         return self.reveal()
 
+    def copy(self) -> PrivateKeyEntry:
+        return PrivateKeyEntry(self.reveal(), self.certificates)
+
 
 class SecretKeyEntry(KeyEntry):
     """A symmetric key, held as BCFKS's SecretKeyData ::= SEQUENCE { OBJECT IDENTIFIER, OCTET STRING }."""
 
     __slots__ = ()
     kind = "secret key"
-
-    def __init__(self, clear: bytes | None, sealed: Sealed | None = None, store_password: str | None = None) -> None:
-        super().__init__(clear, sealed, store_password)
 
     @classmethod
     def of(cls, algorithm: str, key: bytes) -> SecretKeyEntry:
@@ -184,8 +188,69 @@ class SecretKeyEntry(KeyEntry):
         return self._parts()[1]
 
 
+class PbeKeyData(NamedTuple):
+    """What Java's PBEKey holds. `algorithm` is Java's name; None and 0 stand for what the key does not say.
+
+    `key` are the bytes that were derived, or another encoding of the password: it depends on the algorithm.
+    """
+
+    algorithm: str
+    password: str
+    salt: bytes | None = None
+    iterations: int = 0
+    key: bytes | None = None
+
+
+class PbeKeyEntry(KeyEntry):
+    """A password with what is derived from it (Java's PBEKey), held as BCFKS's PbkdKeyData (object type 5)."""
+
+    __slots__ = ()
+    kind = "PBE key"
+
+    @classmethod
+    def of(cls, data: PbeKeyData) -> PbeKeyEntry:
+        """A new entry."""
+        return cls(
+            der.sequence(
+                der.utf8(data.algorithm),
+                der.octets(data.password.encode("utf-16-be", "surrogatepass")),
+                _optional(0, data.salt),
+                der.tlv(der.context(1, constructed=False), der.integer(data.iterations)[2:])
+                if data.iterations
+                else b"",
+                _optional(2, data.key),
+            )
+        )
+
+    @property
+    def data(self) -> PbeKeyData:
+        """Raises WrongKeyPassword for a key with another password (`unlock` it first), Damaged."""
+        outer = der.Reader(self.reveal())
+        try:
+            body = outer.sequence("the PBE key")
+            outer.done("the PBE key")
+            algorithm, password = body.utf8("its algorithm"), body.octets("its password")
+            rest = {number: _tagged(body, number) for number in range(3)}
+            body.done("the PBE key")
+            text = password.decode("utf-16-be", "surrogatepass")
+            iterations = 0 if rest[1] is None else der.Reader(der.tlv(der.INTEGER, rest[1])).integer("its iterations")
+        except (der.DerError, UnicodeDecodeError) as error:
+            raise Damaged(f"a PBE key is damaged: {error}") from error
+        return PbeKeyData(algorithm, text, rest[0], iterations, rest[2])
+
+
+def _optional(number: int, value: bytes | None) -> bytes:
+    return b"" if value is None else der.tlv(der.context(number, constructed=False), value)
+
+
+def _tagged(body: der.Reader, number: int) -> bytes | None:
+    tag = der.context(number, constructed=False)
+    return body.element(tag, "a part of the PBE key").rest() if body.peek() == tag else None
+
+
 class OpaqueEntry(Entry):
-    """An entry of a type that this library only carries (BCFKS object type 5 and later), kept byte for byte."""
+    """An entry that this library only carries, byte for byte: a BCFKS object type of the future, or a protected secret
+    key (type 4) that is no EncryptedSecretKeyData: Bouncy Castle stores whatever its caller hands it."""
 
     __slots__ = ("data", "object_type")
     kind = "opaque entry"

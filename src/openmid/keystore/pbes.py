@@ -1,4 +1,4 @@
-"""PBES2 (RFC 8018, 6.2) as PKCS#8 and PKCS#12 use it: PBKDF2 or scrypt, and AES-CBC.
+"""PBES2 (RFC 8018, 6.2) as PKCS#8 and PKCS#12 use it: PBKDF2 or scrypt, and AES in CBC or GCM (RFC 5084).
 
 What is older (RFC 8018's PBES1, PKCS#12's schemes, triple DES, RC2, SHA-1) is handed to decrepit.py by `Source.decrepit`.
 """
@@ -34,13 +34,15 @@ HMACS = {
     "2.16.840.1.101.3.4.2.16": "sha3_512",
 }
 AES_CBC = {f"2.16.840.1.101.3.4.1.{arc}": size for arc, size in ((2, 16), (22, 24), (42, 32))}
+AES_GCM = {f"2.16.840.1.101.3.4.1.{arc}": size for arc, size in ((6, 16), (26, 24), (46, 32))}  # RFC 5084
+_AES = AES_CBC | AES_GCM
 AES_256_CBC = "2.16.840.1.101.3.4.1.42"
 _OLD_CIPHERS = {"1.2.840.113549.3.7": 24, "1.2.840.113549.3.2": 16, "1.3.14.3.2.7": 8}  # DES-EDE3, RC2, DES in CBC
 MAX_KEY = 1024  # bytes that may be derived
 
 
 class Undecryptable(Exception):
-    """The padding is wrong: another password, or changed bytes."""
+    """The padding or the tag is wrong: another password, or changed bytes."""
 
 
 class Scheme(NamedTuple):
@@ -112,11 +114,11 @@ def read_scheme(found: Algorithm, source: Source, where: str) -> Scheme:
     inner = parameters(found, "the encryption")
     kdf_algorithm, cipher = read_algorithm(inner, "the key derivation"), read_algorithm(inner, "the cipher")
     inner.done("the encryption")
-    size = AES_CBC.get(cipher.oid) or _OLD_CIPHERS.get(cipher.oid)
+    size = _AES.get(cipher.oid) or _OLD_CIPHERS.get(cipher.oid)
     if size is None:
         raise UnsupportedType(f"{where} is encrypted with {cipher.oid}, which openmid does not know")
     kdf, sha1 = read_kdf(kdf_algorithm, size, source, where)
-    if cipher.oid in AES_CBC and kdf.length != size:
+    if cipher.oid in _AES and kdf.length != size:
         raise DerError(f"the cipher's key has {kdf.length} bytes, not {size}")
     return Scheme(kdf, sha1, cipher)
 
@@ -146,6 +148,8 @@ def decrypt(found: Algorithm, content: bytes, reading: Reading, source: Source, 
         return _decrypt_old(found, content, reading, source, where)
     scheme = read_scheme(found, source, where)
     key = derive(scheme.kdf, scheme.sha1, reading.raw, source, where)
+    if scheme.cipher.oid in AES_GCM:
+        return aes_gcm(key, scheme.cipher, content)
     if scheme.cipher.oid in AES_CBC:
         outer = Reader(scheme.cipher.parameters)
         iv = outer.octets("the initial vector")
@@ -181,6 +185,28 @@ def aes_cbc(key: bytes, iv: bytes, content: bytes) -> bytes:
         return unpadded(clear, 16)
     except refusals() as error:
         raise Damaged(f"a key or vector does not fit AES: {error}") from error
+
+
+def aes_gcm(key: bytes, cipher: Algorithm, content: bytes) -> bytes:
+    """AES in Galois/Counter Mode, as Bouncy Castle writes PKCS#12 if asked to. Raises DerError, Undecryptable."""
+    inner = parameters(cipher, "the cipher")
+    nonce = inner.octets("the nonce")
+    length = inner.integer("the tag's length") if inner.peek() >= 0 else 12
+    inner.done("the cipher")
+    if not 8 <= len(nonce) <= 16 or not 12 <= length <= 16:
+        raise DerError("the cipher's nonce or tag has a length that GCM does not allow")
+    if len(content) < length:
+        raise Undecryptable
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+    try:
+        decryptor = Cipher(AES(key), GCM(nonce, content[-length:], length)).decryptor()
+        return decryptor.update(content[:-length]) + decryptor.finalize()
+    except refusals(InvalidTag) as error:
+        raise Undecryptable from error
 
 
 def aes_cbc_encrypt(key: bytes, iv: bytes, clear: bytes) -> bytes:

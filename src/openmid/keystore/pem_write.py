@@ -6,7 +6,7 @@ from base64 import b64encode
 
 from openmid.keystore import certificate as x509
 from openmid.keystore import der
-from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
+from openmid.keystore.entries import PrivateKeyEntry, SecretKeyEntry, TrustedCertificateEntry
 from openmid.keystore.errors import Unstorable
 from openmid.keystore.pkcs12_write import ITERATIONS, Seal
 from openmid.keystore.store import KeyStore
@@ -28,7 +28,10 @@ def write(store: KeyStore, password: str | None) -> bytes:
             x509.fields(entry.certificate, f"the certificate of '{alias}'")
             found.append(_block("CERTIFICATE", entry.certificate))
         else:
-            raise Unstorable(f"'{alias}' is a {entry.kind}, for which PEM has no form", "leave it out, or write PKCS12")
+            other = "PKCS12" if isinstance(entry, SecretKeyEntry) else "BCFKS"
+            raise Unstorable(
+                f"'{alias}' is a {entry.kind}, for which PEM has no form", f"leave it out, or write {other}"
+            )
     _note_what_is_lost(store)
     return b"".join(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openmid.keystore.entries import Entry, KeyEntry, PrivateKeyEntry, SecretKeyEntry
+from openmid.keystore.entries import Entry, KeyEntry, PrivateKeyEntry
 from openmid.keystore.errors import WrongKeyPassword
 from openmid.keystore.keytool import prompts, report, stores
 from openmid.keystore.keytool.options import KeytoolError, Request
@@ -75,11 +75,7 @@ def _change_key_password(request: Request, opened: Opened) -> None:
 
 def sealed_anew(entry: KeyEntry, password: str | None, store_password: str | None) -> KeyEntry:
     """The same key, not yet encrypted. `password` is its own; one that is the store's is none of its own."""
-    fresh: KeyEntry
-    if isinstance(entry, PrivateKeyEntry):
-        fresh = PrivateKeyEntry(entry.reveal(), entry.certificates)
-    else:
-        fresh = SecretKeyEntry(entry.reveal())
+    fresh = entry.copy()
     fresh.created = entry.created
     fresh.own_password = None if password == store_password else password
     carry(entry, fresh)

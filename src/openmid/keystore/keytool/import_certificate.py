@@ -28,7 +28,7 @@ def run(request: Request) -> None:
         done, what = _install(request, opened, alias, entry, given), "Certificate reply was{} installed in keystore"
         weak = _weaknesses("Reply", given, opened.store) if len(given) > 1 else []
     elif isinstance(entry, KeyEntry):
-        raise KeytoolError(f"Certificate not imported, alias <{alias}> is a secret key", "choose another -alias")
+        raise KeytoolError(f"Certificate not imported, alias <{alias}> is a {entry.kind}", "choose another -alias")
     else:
         given = _to_trust(request, opened.store, alias)
         weak = _weaknesses("The input", given[:1], opened.store) if request.has("-noprompt") else []

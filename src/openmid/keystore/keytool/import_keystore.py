@@ -11,7 +11,6 @@ from openmid.keystore.entries import (
     KeyEntry,
     OpaqueEntry,
     PrivateKeyEntry,
-    SecretKeyEntry,
     TrustedCertificateEntry,
 )
 from openmid.keystore.keytool import prompts, report, stores
@@ -199,8 +198,8 @@ def _store(request: Request, entry: Entry, name: str, target: Opened) -> None:
         own = None
     if isinstance(entry, PrivateKeyEntry):
         target.store.set_private_key(name, entry.private_key, entry.certificates, password=own)
-    elif isinstance(entry, SecretKeyEntry):
-        copy = SecretKeyEntry(entry.reveal())
+    elif isinstance(entry, KeyEntry):
+        copy = entry.copy()
         copy.own_password = own
         target.store.put(name, copy)
     elif isinstance(entry, TrustedCertificateEntry):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from openmid.keystore.entries import Entry, PrivateKeyEntry, SecretKeyEntry, TrustedCertificateEntry
+from openmid.keystore.entries import Entry, PrivateKeyEntry, TrustedCertificateEntry
 from openmid.keystore.keytool import describe, stores
 from openmid.keystore.keytool.options import Request, UsageError
 from openmid.keystore.keytool.prompts import say
@@ -13,7 +13,6 @@ from openmid.keystore.store import KeyStore
 _KINDS = {
     PrivateKeyEntry: "PrivateKeyEntry",
     TrustedCertificateEntry: "trustedCertEntry",
-    SecretKeyEntry: "SecretKeyEntry",
 }
 _STARS = "*" * 43
 
@@ -42,7 +41,7 @@ def out(text: str = "") -> None:
 def _print(name: str, store: KeyStore, request: Request, asked: str | None) -> None:
     """One entry; the alias that was asked for is printed as it was typed."""
     entry, alias = store[name], asked or name
-    kind = _KINDS.get(type(entry), "OpaqueEntry")
+    kind = _KINDS.get(type(entry), "SecretKeyEntry")  # what has no certificate is that to keytool
     if not (request.verbose or request.has("-rfc")):
         out(f"{alias}, {describe.day(entry.modified)}, {kind}, ")
         chain = certificates(entry)
