@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,6 +192,23 @@ def reset_password(name: str, folder: Path) -> None:
     found.set_password(password)
     found.save()
     click.echo(password)
+
+
+@instance.command()
+@click.option("--since", type=click.DateTime(), help="Only entries from this time (UTC) on.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of CSV.")
+@_folder
+@_sentences
+def audit(since: datetime | None, as_json: bool, folder: Path) -> None:
+    """Write the audit trail to stdout: who changed what, from where, the value before and after."""
+    _use(folder)
+    from openmid.instance.audit import trail
+    from openmid.instance.audit.models import Audit
+
+    start = int(since.replace(tzinfo=UTC).timestamp()) * 1_000_000 if since else 0
+    entries = Audit.objects.filter(sys_created_on__gte=start).order_by("sys_created_on", "pk")
+    for line in trail.as_json_lines(entries) if as_json else trail.as_csv(entries):
+        click.echo(line, nl=False)
 
 
 @instance.group()

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "openmid.instance.audit",
     "openmid.instance.access",
     "openmid.instance.mid",
     "openmid.instance.connections",

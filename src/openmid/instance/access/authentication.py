@@ -18,6 +18,9 @@ from django.contrib.auth.hashers import check_password, make_password
 from openmid.fips import keys
 from openmid.instance.access.models import PREFIX
 from openmid.instance.access.throttle import throttle
+from openmid.instance.audit.models import Event
+from openmid.instance.audit.trail import note
+from openmid.instance.records.actor import acting_as
 from openmid.instance.records.database import reader
 from openmid.instance.records.secrets import digest
 from openmid.instance.records.statements import statements
@@ -65,11 +68,17 @@ def _basic(value: str, address: str) -> Caller | None:
     if row is None:
         throttle.check(username, address)
         make_password(password)  # as long as for a user who exists
-        throttle.failed(username, address)
+        _wrong(username, address)
         return None
     if not _is_right(password, row["password"], username, address):
         return None
     return Caller(row["username"], bool(row["is_admin"]))
+
+
+def _wrong(username: str, address: str) -> None:
+    throttle.failed(username, address)
+    with acting_as("guest", address):
+        note(Event.SIGN_IN_FAILED, user=username, detail="HTTP Basic")
 
 
 def _is_right(password: str, stored: str, username: str, address: str) -> bool:
@@ -79,7 +88,7 @@ def _is_right(password: str, stored: str, username: str, address: str) -> bool:
         return True
     throttle.check(username, address)
     if not check_password(password, stored):
-        throttle.failed(username, address)
+        _wrong(username, address)
         return False
     throttle.passed(username, address)
     for old in [each for each, until in _right.items() if until <= now]:

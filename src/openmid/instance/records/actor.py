@@ -1,4 +1,4 @@
-"""Who is acting: the name that goes into `sys_created_by` and `sys_updated_by`."""
+"""Who is acting, and from where: the name that goes into `sys_created_by` and `sys_updated_by`, the address of the audit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from django.http import HttpRequest, HttpResponseBase
 
 _actor: ContextVar[str] = ContextVar("openmid_actor", default="system")
+_address: ContextVar[str] = ContextVar("openmid_address", default="command line")
 
 
 def actor() -> str:
@@ -16,14 +17,20 @@ def actor() -> str:
     return _actor.get()
 
 
+def address() -> str:
+    """The IP address from which the request came, or `command line`."""
+    return _address.get()
+
+
 @contextmanager
-def acting_as(name: str) -> Iterator[None]:
-    """Records that are saved inside are saved by `name`."""
-    token = _actor.set(name)
+def acting_as(name: str, address: str = "") -> Iterator[None]:
+    """Records that are saved inside are saved by `name`, from `address` (empty: as before)."""
+    who, where = _actor.set(name), _address.set(address or _address.get())
     try:
         yield
     finally:
-        _actor.reset(token)
+        _actor.reset(who)
+        _address.reset(where)
 
 
 class ActorMiddleware:
@@ -33,5 +40,5 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with acting_as(request.user.get_username() or "guest"):
+        with acting_as(request.user.get_username() or "guest", request.META.get("REMOTE_ADDR", "")):
             return self.get_response(request)

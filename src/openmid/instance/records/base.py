@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from openmid.fips import keys
@@ -46,4 +46,5 @@ class Record(models.Model):
         if options.get("update_fields") is not None:
             updated = {*options["update_fields"], "sys_updated_on", "sys_updated_by", "sys_mod_count"}
             options["update_fields"] = updated
-        super().save(**options)
+        with transaction.atomic():  # the audit of a change is part of it
+            super().save(**options)

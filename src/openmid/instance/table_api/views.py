@@ -52,7 +52,7 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             if origin.is_foreign(request.headers.get("Sec-Fetch-Site")):
                 raise NotAllowedError(origin.SENTENCE, origin.DETAIL)
             request.user = User.objects.get(username=caller.username)
-            with acting_as(caller.username):
+            with acting_as(caller.username, request.META.get("REMOTE_ADDR", "")):
                 return view(request, **path)
         except ApiError as error:
             return error.answer()

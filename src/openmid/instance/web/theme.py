@@ -61,6 +61,7 @@ NAVIGATION = [
         "items": [
             _item("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
             _item("Tokens", "key", "admin:access_apitoken_changelist", "access.view_apitoken"),
+            _item("Audit", "history", "admin:audit_audit_changelist", "audit.view_audit"),
         ],
     },
 ]

@@ -1,0 +1,1 @@
+"""Who changed what, from where, the value before and after. Written once, never changed."""

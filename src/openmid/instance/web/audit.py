@@ -1,0 +1,61 @@
+"""System > Audit: who changed what, from where. Nothing here can be changed; Export has everything that the filters show."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+
+from openmid.instance.audit import trail
+from openmid.instance.audit.models import Audit
+from openmid.instance.records import clock
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin, action
+
+
+@admin.register(Audit, site=site)
+class AuditAdmin(Admin):
+    """The list, an entry, the export."""
+
+    list_display = ("when", "user", "address", "event", "tablename", "display", "fieldname", "oldvalue", "newvalue")
+    list_filter: ClassVar = ("event", "tablename", "user")
+    search_fields = ("user", "address", "display", "documentkey", "fieldname")
+    list_per_page = 50
+    show_full_result_count = False
+    actions_list: ClassVar = ("export",)
+    readonly_fields = ("when",)
+    fieldsets: ClassVar = [(None, {"fields": list(trail.COLUMNS)})]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.csv)
+        return [path("export.csv", view, name="audit_audit_csv"), *super().get_urls()]
+
+    @action(description="Export", permissions=["view"])
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        asked = request.META.get("HTTP_REFERER", "").partition("?")[2]
+        return HttpResponseRedirect(f"{reverse('admin:audit_audit_csv')}?{asked}")
+
+    def csv(self, request: HttpRequest) -> HttpResponseBase:
+        """The entries of the list, under its filters, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        entries = self.get_changelist_instance(request).get_queryset(request)
+        answer = StreamingHttpResponse(trail.as_csv(entries), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="sys_audit.csv"'
+        return answer
+
+    @admin.display(description="When", ordering="sys_created_on")
+    def when(self, entry: Audit) -> str:
+        return f"{clock.moment(entry.sys_created_on):%Y-%m-%d %H:%M:%S} UTC"
