@@ -39,12 +39,22 @@ def bcprov() -> Path:
 
 
 def bc_fips(version: str = "2.1.2") -> Path:
-    """Bouncy Castle's FIPS provider, as scripts/fetch-bc-fips fetched it. Maven may reach no registry: then a skip it is."""
+    """Bouncy Castle's FIPS provider, as scripts/fetch-bc-fips fetched it."""
+    return _fetched(f"bc-fips-{version}.jar")
+
+
+def current_bcprov() -> Path:
+    """A newer Bouncy Castle than Debian's, from where bc-fips comes from."""
+    return _fetched("bcprov-jdk18on-1.87.jar")
+
+
+def _fetched(name: str) -> Path:
+    """Maven may reach no registry: then a skip it is."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    jar = Path(cache, "openmid", "bc-fips", f"bc-fips-{version}.jar")
+    jar = Path(cache, "openmid", "bc-fips", name)
     if jar.exists():
         return jar
-    sentence = f"bc-fips-{version}.jar is not on this machine (scripts/fetch-bc-fips gets it, with Maven)"
+    sentence = f"{name} is not on this machine (scripts/fetch-bc-fips gets it, with Maven)"
     if os.environ.get("OPENMID_REQUIRE_BC_FIPS") == "1":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)

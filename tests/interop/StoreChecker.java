@@ -21,6 +21,7 @@ import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import javax.crypto.interfaces.PBEKey;
 import org.bouncycastle.crypto.util.PBKDF2Config;
 import org.bouncycastle.crypto.util.ScryptConfig;
 import org.bouncycastle.jcajce.BCFKSLoadStoreParameter;
@@ -32,8 +33,8 @@ import org.bouncycastle.jcajce.BCFKSLoadStoreParameter;
  * with a full stop. Texts are base64 of UTF-16BE, so that any password goes through; "-" is null. Verbs:
  *
  *   read PATH TYPE PASSWORD KEY-PASSWORDS
- *       one line an entry: alias, kind (private, secret, certificate, sealed), algorithm, key (base64), SHA-256 of each
- *       certificate, created (ms), what came of signing with the key and verifying with the first certificate
+ *       one line an entry: alias, kind (private, secret, pbe, certificate, sealed), algorithm (of a PBE key: with password, salt
+ *       in hex and iterations, between commas), key (base64), SHA-256 of each certificate, created (ms), what came of signing with the key and verifying with the first certificate
  *   copy PATH TYPE PASSWORD KEY-PASSWORDS  NEW-PATH NEW-TYPE NEW-PASSWORD NEW-KEY-PASSWORD OPTIONS
  *       every entry that opens into a new store; one line an alias that was left out, and why.
  *       OPTIONS: default, or words of count=N prf=sha3 cipher=kwp mac=sha3 scrypt=N/R/P with commas
@@ -83,8 +84,8 @@ public class StoreChecker {
         if (!store.isCertificateEntry(alias)) {
             try {
                 Key key = open(store, alias, passwords);
-                kind = key instanceof PrivateKey ? "private" : "secret";
-                algorithm = key.getAlgorithm();
+                kind = key instanceof PrivateKey ? "private" : key instanceof PBEKey ? "pbe" : "secret";
+                algorithm = key instanceof PBEKey pbe ? described(pbe) : key.getAlgorithm();
                 encoding = Base64.getEncoder().encodeToString(key.getEncoded());
                 signs = key instanceof PrivateKey && chain != null && chain.length > 0 ? signs((PrivateKey) key, chain[0]) : "-";
             } catch (Exception | Error error) {
@@ -94,6 +95,11 @@ public class StoreChecker {
         }
         String created = String.valueOf(store.getCreationDate(alias).getTime());
         return new String[] {encoded(alias), kind, algorithm, encoding, digests(chain), created, signs};
+    }
+
+    private static String described(PBEKey key) {
+        String salt = key.getSalt() == null ? "-" : HexFormat.of().formatHex(key.getSalt());
+        return String.join(",", key.getAlgorithm(), encoded(new String(key.getPassword())), salt, String.valueOf(key.getIterationCount()));
     }
 
     private static Key open(KeyStore store, String alias, List<char[]> passwords) throws Exception {

@@ -20,7 +20,9 @@ OTHERS: dict[str, Callable[[], Java]] = {
     "bc-fips": lambda: Java(parts.bc_fips(), BC_FIPS),
     "bc-fips-approved": lambda: Java(parts.bc_fips(), BC_FIPS, APPROVED_ONLY),
     "old-bc-fips-approved": lambda: Java(parts.bc_fips("1.0.2.6"), BC_FIPS, APPROVED_ONLY),
+    "bcprov-current": lambda: Java(parts.current_bcprov(), BC),
 }
+USUAL = [name for name in OTHERS if name != "bcprov-current"]
 
 
 def each(*names: str) -> list[ParameterSet]:
@@ -37,9 +39,15 @@ def others() -> Iterator[dict[str, Java]]:
         java.close()
 
 
-@pytest.fixture(params=each(*OTHERS))
+@pytest.fixture(params=each(*USUAL))
 def other(request: pytest.FixtureRequest, others: dict[str, Java]) -> Java:
     """Each Bouncy Castle in turn."""
+    return started(request.param, others)
+
+
+@pytest.fixture(params=each("bcprov-current"))
+def current(request: pytest.FixtureRequest, others: dict[str, Java]) -> Java:
+    """A Bouncy Castle that knows what is new."""
     return started(request.param, others)
 
 

@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from openmid import keystore
-from tests.interop.java import JavaEntry
+from tests.interop.java import JavaEntry, encoded
 from tests.keystore.vectors import sha256
 
 DESEDE = "1.3.14.3.2.17"
@@ -36,8 +36,15 @@ def _of_entry(entry: keystore.Entry, passwords: Sequence[str | None]) -> Fact:
     unlock(entry, passwords)
     if isinstance(entry, keystore.SecretKeyEntry):
         return Fact("secret", secret(entry.key, entry.algorithm == DESEDE), (), modified)
+    if isinstance(entry, keystore.PbeKeyEntry):
+        return Fact("pbe", _pbe(entry.data), (), modified)
     assert isinstance(entry, keystore.PrivateKeyEntry)
     return Fact("private", private(entry.private_key), tuple(map(sha256, entry.certificates)), modified)
+
+
+def _pbe(data: keystore.PbeKeyData) -> str:
+    salt = "-" if data.salt is None else data.salt.hex()
+    return ",".join((data.algorithm, encoded(data.password), salt, str(data.iterations), sha256(data.key or b"")))
 
 
 def unlock(entry: keystore.KeyEntry, passwords: Sequence[str | None]) -> None:
@@ -56,7 +63,9 @@ def of_java(entries: dict[str, JavaEntry]) -> dict[str, Fact]:
 
 def _of_java_entry(entry: JavaEntry) -> Fact:
     key = ""
-    if entry.key is not None:
+    if entry.kind == "pbe":
+        key = f"{entry.algorithm},{sha256(entry.key or b'')}"
+    elif entry.key is not None:
         key = private(entry.key) if entry.kind == "private" else secret(entry.key, entry.algorithm == "DESede")
     return Fact(entry.kind, key, entry.certificates, entry.created // 1000)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ class JavaError(Exception):
 
 
 class JavaEntry(NamedTuple):
-    """An entry as Java sees it. `kind` is private, secret, certificate, or sealed: then `algorithm` says why."""
+    """An entry as Java sees it. `kind` is private, secret, pbe, certificate, or sealed: then `algorithm` says why."""
 
     kind: str
     algorithm: str
@@ -33,13 +35,23 @@ class JavaEntry(NamedTuple):
     signs: str  # true, false or the error; "-" for other kinds
 
 
+@cache
+def checker() -> tempfile.TemporaryDirectory[str]:
+    """StoreChecker, compiled once for the session: every Bouncy Castle has the classes that it names."""
+    folder = tempfile.TemporaryDirectory(prefix="openmid-checker-")
+    compiler = (parts.program("java", "default-jre-headless"), "-m", "jdk.compiler/com.sun.tools.javac.Main")
+    source = Path(__file__).with_name("StoreChecker.java")
+    subprocess.run([*compiler, "-cp", parts.bcprov(), "-d", folder.name, source], check=True)
+    return folder
+
+
 class Java:
     """One process. Its provider's own self-tests take seconds, so there is one for all tests of a session."""
 
     def __init__(self, jar: Path, provider: str, *options: str) -> None:
         java = parts.program("java", "default-jre-headless")
-        source = Path(__file__).with_name("StoreChecker.java")
-        words = (java, "-Xmx1g", "-XX:+UseSerialGC", *options, "-cp", str(jar), str(source), provider)
+        path = f"{jar}:{checker().name}"
+        words = (java, "-Xmx1g", "-XX:+UseSerialGC", *options, "-cp", path, "StoreChecker", provider)
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ((self.provider, self.version),) = self._reply()
         self.name = self.provider
