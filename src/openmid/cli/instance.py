@@ -12,6 +12,16 @@ from typing import Any, TypeVar
 
 import click
 
+ROLES = (
+    "admin",
+    "connection_admin",
+    "credential_admin",
+    "action_designer",
+    "flow_operator",
+    "mid_server",
+    "auditor",
+)
+"""As in openmid.instance.access.roles, which this module must not load before it is needed."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -130,14 +140,19 @@ def token() -> None:
 @token.command("create")
 @click.argument("name")
 @click.option("--user", "username", required=True, help="The token may do what this user may.")
+@click.option("--scope", type=click.Choice(["full", "run", "read"]), default="full", show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), help="How long it is good for. Else: until it is deleted.")
 @_folder
 @_sentences
-def create_token(name: str, username: str, folder: Path) -> None:
-    """Make an API token and print it, this once."""
+def create_token(name: str, username: str, scope: str, days: int | None, folder: Path) -> None:
+    """Make an API token and print it, this once.
+
+    The scope run is for those who start, follow and cancel executions; read changes nothing.
+    """
     _use(folder)
     from openmid.instance.access.models import ApiToken
 
-    click.echo(ApiToken.issue(name, _user(username)))
+    click.echo(ApiToken.issue(name, _user(username), scope, days))
 
 
 @token.command("delete")
@@ -161,7 +176,7 @@ def user() -> None:
 
 @user.command("create")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["admin", "mid_server"]), required=True)
+@click.option("--role", type=click.Choice(ROLES), required=True)
 @_folder
 @_sentences
 def create_user(name: str, role: str, folder: Path) -> None:

@@ -12,14 +12,17 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
 
 from openmid.fips import keys
-from openmid.instance.access.models import PREFIX
+from openmid.instance.access.models import PREFIX, ApiToken
+from openmid.instance.access.roles import ADMIN, FOLLOWERS, RUNNERS
 from openmid.instance.access.throttle import throttle
 from openmid.instance.audit.models import Event
 from openmid.instance.audit.trail import note
+from openmid.instance.records import clock
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.database import reader
 from openmid.instance.records.secrets import digest
@@ -33,10 +36,26 @@ _right: dict[bytes, float] = {}
 
 @dataclass(frozen=True)
 class Caller:
-    """A user who was recognised."""
+    """A user who was recognised, his roles, and the scope of the token that he showed."""
 
     username: str
-    is_admin: bool
+    roles: frozenset[str]
+    scope: str = ApiToken.Scope.FULL
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed."""
+        return ADMIN in self.roles and self.scope == ApiToken.Scope.FULL
+
+    @property
+    def may_run(self) -> bool:
+        """Whether he may start and cancel executions."""
+        return bool(self.roles & RUNNERS) and self.scope != ApiToken.Scope.READ
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether he may see executions."""
+        return bool(self.roles & FOLLOWERS)
 
 
 def is_token(authorization: str) -> bool:
@@ -52,11 +71,16 @@ def identify(authorization: str, address: str = "") -> Caller | None:
     """
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer" and value.startswith(PREFIX):
-        row = reader().first(SQL["by_token"], token_hash=digest(value.strip()))
-        return Caller(row["username"], bool(row["is_admin"])) if row else None
+        row = reader().first(SQL["by_token"], token_hash=digest(value.strip()), now=clock.now())
+        return _caller(row) if row else None
     if scheme.lower() == "basic":
         return _basic(value, address)
     return None
+
+
+def _caller(row: Any) -> Caller:
+    roles = {each["name"] for each in reader().run(SQL["roles"], user=row["id"])}
+    return Caller(row["username"], frozenset(roles | ({ADMIN} if row["is_superuser"] else set())), row["scope"])
 
 
 def _basic(value: str, address: str) -> Caller | None:
@@ -72,7 +96,7 @@ def _basic(value: str, address: str) -> Caller | None:
         return None
     if not _is_right(password, row["password"], username, address):
         return None
-    return Caller(row["username"], bool(row["is_admin"]))
+    return _caller(row)
 
 
 def _wrong(username: str, address: str) -> None:

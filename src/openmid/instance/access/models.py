@@ -1,4 +1,4 @@
-"""API tokens: what scripts sign in with. Only the hash of a token is kept."""
+"""API tokens: what scripts sign in with. Only the hash of a token is kept; it has a scope, and may have an end."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from django.contrib.auth.models import User
 from django.db import models
 
 from openmid.fips import keys
+from openmid.instance.records import clock
 from openmid.instance.records.base import Record
 from openmid.instance.records.secrets import digest
 
 PREFIX = "omt_"
 
 
+DAY_US = 24 * 3600 * 1_000_000
+
+
 class ApiToken(Record):
-    """A token of a user, sent as `Authorization: Bearer omt_…`; it may do what the user may."""
+    """A token of a user, sent as `Authorization: Bearer omt_…`; it may do what the user may, within its scope."""
+
+    class Scope(models.TextChoices):
+        FULL = "full", "Everything that the user may"
+        RUN = "run", "Start, follow and cancel executions"
+        READ = "read", "Read"
 
     name = models.CharField("Name", max_length=80, unique=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    scope = models.CharField("Scope", max_length=8, choices=Scope.choices, default=Scope.FULL)
+    expires = models.BigIntegerField("Expires (µs)", null=True, blank=True)  # None: never
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
 
     class Meta:
@@ -29,14 +40,15 @@ class ApiToken(Record):
         return self.name
 
     @classmethod
-    def issue(cls, name: str, user: User) -> str:
-        """A new token of `user`; the token itself is shown once.
+    def issue(cls, name: str, user: User, scope: str = Scope.FULL, days: int | None = None) -> str:
+        """A new token of `user`, good for `days` (None: until it is deleted); the token itself is shown once.
 
         Raises:
             ValidationError: the name is taken.
         """
         clear = PREFIX + keys.token()
-        token = cls(name=name, user=user, token_hash=digest(clear))
+        expires = clock.now() + days * DAY_US if days else None
+        token = cls(name=name, user=user, scope=scope, expires=expires, token_hash=digest(clear))
         token.full_clean()
         token.save()
         return clear

@@ -1,4 +1,4 @@
-"""The roles: `admin` may everything; `mid_server` makes enrolment tokens and sees MID Servers, no more."""
+"""The roles, and what each may do with each kind of record. `admin` may everything."""
 
 from __future__ import annotations
 
@@ -7,17 +7,53 @@ from django.contrib.auth.models import Group, Permission, User
 from openmid.fips import keys
 
 ADMIN = "admin"
+CONNECTION_ADMIN = "connection_admin"
+CREDENTIAL_ADMIN = "credential_admin"
+ACTION_DESIGNER = "action_designer"
+FLOW_OPERATOR = "flow_operator"
 MID_SERVER = "mid_server"
-ROLES = (ADMIN, MID_SERVER)
-MID_SERVER_MAY = ("view_midserver", "view_midissue", "view_enrolmenttoken", "add_enrolmenttoken")
+AUDITOR = "auditor"
+
+WHAT = {
+    ADMIN: "everything",
+    CONNECTION_ADMIN: "aliases, connections and MID Protocol Profiles",
+    CREDENTIAL_ADMIN: "credentials and MID Protocol Profiles",
+    ACTION_DESIGNER: "actions: designs, tests and runs them",
+    FLOW_OPERATOR: "executions: starts, follows and cancels them",
+    MID_SERVER: "sees MID Servers, makes enrolment tokens",
+    AUDITOR: "sees everything, the audit trail too, and changes nothing",
+}
+ROLES = tuple(WHAT)
+RUNNERS = frozenset({ADMIN, ACTION_DESIGNER, FLOW_OPERATOR})
+FOLLOWERS = RUNNERS | {AUDITOR}
+
+SEE, MAKE, EDIT = ("view",), ("view", "add"), ("view", "add", "change", "delete")
+CONNECTIONS = ("connectionalias", "httpconnection")
+PROFILES = ("midprotocolprofile",)
+SERVERS = ("midserver", "midissue")
+ACTIONS = ("action", "reststep")
+EXECUTIONS = ("execution",)
+"""Adding one is starting it, changing one is cancelling it."""
+SYSTEM = ("user", "group", "apitoken", "audit", "enrolmenttoken", "eccqueueitem")
+
+MAY: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
+    CONNECTION_ADMIN: {CONNECTIONS: EDIT, PROFILES: EDIT, SERVERS: SEE},
+    CREDENTIAL_ADMIN: {PROFILES: EDIT, CONNECTIONS: SEE, SERVERS: SEE},
+    ACTION_DESIGNER: {ACTIONS: EDIT, EXECUTIONS: EDIT, CONNECTIONS: SEE},
+    FLOW_OPERATOR: {ACTIONS: SEE, EXECUTIONS: EDIT},
+    MID_SERVER: {("midserver", "midissue"): SEE, ("enrolmenttoken",): MAKE},
+    AUDITOR: dict.fromkeys((CONNECTIONS, PROFILES, SERVERS, ACTIONS, EXECUTIONS, SYSTEM), SEE),
+}
 
 
 def create_roles() -> None:
     """The groups and their permissions; run after every migration."""
     admin, _ = Group.objects.get_or_create(name=ADMIN)
     admin.permissions.set(Permission.objects.all())
-    mid_server, _ = Group.objects.get_or_create(name=MID_SERVER)
-    mid_server.permissions.set(Permission.objects.filter(codename__in=MID_SERVER_MAY))
+    for name, may in MAY.items():
+        role, _ = Group.objects.get_or_create(name=name)
+        codenames = [f"{verb}_{model}" for models, verbs in may.items() for model in models for verb in verbs]
+        role.permissions.set(Permission.objects.filter(codename__in=codenames))
 
 
 def create_user(username: str, role: str, password: str | None = None) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from openmid.instance.access import origin
 from openmid.instance.access.authentication import Caller, identify, is_token
+from openmid.instance.access.roles import FOLLOWERS, RUNNERS
 from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, details, state
 from openmid.instance.channel.http import Json, Refused, body, in_thread
@@ -26,11 +27,12 @@ MAX_KEY = 255
 _WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.IGNORECASE)
 
 
-async def admin(request: Request) -> Caller:
-    """The administrator whose credentials the request carries.
+async def caller(request: Request) -> Caller:
+    """The user whose credentials the request carries.
 
     Raises:
-        Refused: 401 or 403.
+        Refused: 401, or 403 where a browser sends them for another site.
+        TooManyAttempts.
     """
     header = request.headers.get("authorization", "")
     address = request.client.host if request.client else ""
@@ -39,19 +41,41 @@ async def admin(request: Request) -> Caller:
         raise Refused(401, "User Not Authenticated", "User Not Authenticated", "Required to provide Auth information")
     if origin.is_foreign(request.headers.get("sec-fetch-site")):
         raise Refused(403, "foreign_origin", origin.SENTENCE, origin.DETAIL)
-    if not found.is_admin:
-        raise Refused(
-            403,
-            "Insufficient rights",
-            "Insufficient rights to run actions",
-            f"{found.username} needs the role admin",
-        )
     return found
+
+
+async def operator(request: Request) -> Caller:
+    """A user who may start and cancel executions.
+
+    Raises:
+        Refused: as `caller`, and 403 for others.
+    """
+    found = await caller(request)
+    return _allowed(found, found.may_run, "run actions", RUNNERS)
+
+
+async def follower(request: Request) -> Caller:
+    """A user who may see executions.
+
+    Raises:
+        Refused: as `caller`, and 403 for others.
+    """
+    found = await caller(request)
+    return _allowed(found, found.may_follow, "see executions", FOLLOWERS)
+
+
+def _allowed(found: Caller, may: bool, what: str, roles: frozenset[str]) -> Caller:
+    if may:
+        return found
+    needs = f"one of the roles {', '.join(sorted(roles))}"
+    if found.roles & roles:
+        needs = f"a token whose scope is not {found.scope}"
+    raise Refused(403, "Insufficient rights", f"Insufficient rights to {what}", f"{found.username} needs {needs}")
 
 
 async def execute(request: Request) -> Response:
     """202 with `Location` once the execution is on the disk; 200 with its details when it ends within `Prefer: wait=N`."""
-    user = await admin(request)
+    user = await operator(request)
     _no_inputs(await body(request))
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
@@ -67,7 +91,7 @@ async def execute(request: Request) -> Response:
 
 
 async def execution(request: Request) -> Response:
-    await admin(request)
+    await follower(request)
     return Json(details(request.path_params["sys_id"]))
 
 

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from openmid.instance.access import origin
 from openmid.instance.access.authentication import identify
+from openmid.instance.access.models import ApiToken
 from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.base import Record
@@ -52,6 +53,7 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             if origin.is_foreign(request.headers.get("Sec-Fetch-Site")):
                 raise NotAllowedError(origin.SENTENCE, origin.DETAIL)
             request.user = User.objects.get(username=caller.username)
+            request.openmid_scope = caller.scope  # type: ignore[attr-defined]
             with acting_as(caller.username, request.META.get("REMOTE_ADDR", "")):
                 return view(request, **path)
         except ApiError as error:
@@ -70,6 +72,11 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
 def demand(request: HttpRequest, permission: str, what: str) -> None:
     """Raises NotAllowedError unless the user has `permission`."""
     assert isinstance(request.user, User)
+    scope = getattr(request, "openmid_scope", ApiToken.Scope.FULL)
+    if scope != ApiToken.Scope.FULL and ".view_" not in permission:
+        raise NotAllowedError(
+            f"Insufficient rights to {what}", f"the token's scope is {scope}: it does not change records"
+        )
     if not request.user.has_perm(permission):
         raise NotAllowedError(
             f"Insufficient rights to {what}", f"{request.user.username} needs the permission {permission}"

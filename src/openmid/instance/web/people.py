@@ -10,11 +10,14 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 
 from openmid.instance.access.models import ApiToken
-from openmid.instance.access.roles import ADMIN
+from openmid.instance.access.roles import ADMIN, WHAT
+from openmid.instance.records import clock
+from openmid.instance.web.labels import label
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, CheckboxList
+from openmid.instance.web.unfolded import Admin, CheckboxList, SelectWidget
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
@@ -33,7 +36,7 @@ class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no
     """The roles of a user."""
 
     def __init__(self) -> None:
-        help_text = "admin may do everything; mid_server sees MID Servers and makes enrolment tokens."
+        help_text = "; ".join(f"{role}: {what}" for role, what in WHAT.items()) + "."
         super().__init__(Group.objects.all(), label="Roles", help_text=help_text, required=True, widget=CheckboxList)
 
 
@@ -78,19 +81,52 @@ class UserAdmin(UserAdminBase):
         super().save_model(request, obj, form, change)
 
 
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """A new token: whose, for what, for how long."""
+
+    days = forms.ChoiceField(
+        label="Good for",
+        choices=[(30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until it is deleted")],
+        initial=90,
+        widget=SelectWidget,
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "user", "scope")
+
+
 @admin.register(ApiToken, site=site)
 class ApiTokenAdmin(Admin):
     """API tokens: made here, shown once, revoked by deleting."""
 
-    list_display = ("name", "user", "sys_created_on", "sys_created_by")
+    form = TokenForm
+    list_display = ("name", "user", "scope", "until", "sys_created_on", "sys_created_by")
+    list_filter: ClassVar = ("scope",)
     search_fields = ("name", "user__username")
-    fieldsets: ClassVar = [(None, {"fields": ["name", "user"]})]
+    fieldsets: ClassVar = [(None, {"fields": ["name", "user", "scope", "days"]})]
+    list_select_related = ("user",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A token that exists shows its end, not the days it was asked for."""
+        return [(None, {"fields": ["name", "user", "scope", "until"]})] if obj else self.fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("until",) if obj else ()
+
+    @admin.display(description="Expires", ordering="expires")
+    def until(self, token: ApiToken) -> SafeString | str:
+        if token.expires is None:
+            return "never"
+        day = f"{clock.moment(token.expires):%Y-%m-%d}"
+        return label(f"expired {day}", "danger") if token.expires < clock.now() else day
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        request.openmid_token = ApiToken.issue(obj.name, obj.user)  # type: ignore[attr-defined]
+        days = int(form.cleaned_data["days"]) or None
+        request.openmid_token = ApiToken.issue(obj.name, obj.user, obj.scope, days)  # type: ignore[attr-defined]
         obj.pk = ApiToken.objects.get(name=obj.name).pk  # the history notes the record that was made
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:

@@ -128,7 +128,7 @@ class ActionAdmin(Admin):
 
     def has_test_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may run an action."""
-        return bool(request.user.has_perm("actions.change_action"))
+        return bool(request.user.has_perm("actions.add_execution"))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.base_url)
