@@ -84,7 +84,9 @@ def test_an_api_token_is_shown_once(admin: Client, page: Page) -> None:
     from django.contrib.auth.models import User
 
     alice = User.objects.get(username="alice")
-    shown = admin.post(reverse("admin:access_apitoken_add"), {"name": "script", "user": alice.pk}).content.decode()
+    shown = admin.post(
+        reverse("admin:access_apitoken_add"), {"name": "script", "user": alice.pk, "scope": "full", "days": "90"}
+    ).content.decode()
     found = re.search(r"omt_[\w-]{43}", shown)
     assert found
     assert ApiToken.objects.get().token_hash == digest(found[0])
