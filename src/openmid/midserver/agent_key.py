@@ -32,14 +32,14 @@ from joserfc.jwk import RSAKey
 from openmid import keystore
 from openmid.fips import keys
 from openmid.keystore import KeyStore, KeystoreError
-from openmid.midserver import redact
+from openmid.midserver import redact, secret_key
 from openmid.midserver.config import write_atomic
 from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.process import PUBLIC_KEY as PUBLIC
 from openmid.wire.messages import RekeyRequest, SignedProof, proof_statement, rekey_statement
 from openmid.wire.sealing import ALGORITHM, ENCRYPTION, SealedFor, fingerprint, registry
 
-KEYSTORE, SECRET = "security/agent_keystore", "security/secret.key"
+KEYSTORE, SECRET = "security/agent_keystore", secret_key.FILE
 ANNOUNCING = "security/announcing"
 """Holds the new key's fingerprint from the moment it is sent to the instance until the old key is dropped."""
 CURRENT, PREVIOUS = "mid", "previous"
@@ -195,17 +195,14 @@ def _publish(agent: Path, public_key: str) -> None:
 
 
 def _password(agent: Path) -> str:
-    """The keystore's password from security/secret.key; made once, with the keystore."""
-    path = agent / SECRET
-    if not path.exists():
-        if (agent / KEYSTORE).exists():
-            raise StartError(
-                f"{path} is missing, and without it {agent / KEYSTORE} does not open",
-                "restore it from a backup; or remove agent/security/agent_keystore and credential, and enrol again",
-            )
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_atomic(path, keys.random_bytes(32).hex().encode())
-    return redact.learn(path.read_text().strip())
+    """The keystore's password: the MID Server's secret, made once, with the keystore."""
+    secret = secret_key.read(agent)
+    if not secret and (agent / KEYSTORE).exists():
+        raise StartError(
+            f"{agent / SECRET} is missing, and without it {agent / KEYSTORE} does not open",
+            "restore it from a backup; or remove agent/security/agent_keystore and credential, and enrol again",
+        )
+    return secret or secret_key.make(agent)
 
 
 def _self_signed(der: bytes, name: str) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 from xml.etree.ElementTree import Element, ParseError
@@ -15,10 +16,13 @@ from xml.sax.saxutils import quoteattr
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from openmid import system
 from openmid.midserver.errors import ConfigError
 
 FILE = "config.xml"
 FIPS_ENFORCED = "mid.fips.enforced"
+ENCRYPTED = "encrypted:v1:"
+"""What a value begins with that `secure_values` has encrypted in place."""
 
 # A comment (skipped, never changed), or one <parameter> tag whatever its attributes and quotes.
 _TAG = re.compile(r"<!--.*?-->|<parameter(?:\s+[\w.:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*\s*/?>", re.DOTALL)
@@ -40,14 +44,14 @@ def agent_folder(folder: Path) -> Path:
 def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
     """`content` in `path`, whole or not at all, readable by its owner only unless `mode` says otherwise."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | system.O_BINARY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            system.HERE.restrict(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        system.HERE.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -56,11 +60,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Let what was renamed or removed in `folder` be on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    system.HERE.sync_folder(folder)
 
 
 class Config:
@@ -80,7 +80,7 @@ class Config:
         """
         agent = agent_folder(folder)
         try:
-            return cls(agent, (agent / FILE).read_text("utf-8"))
+            return cls(agent, (agent / FILE).read_bytes().decode())  # line ends stay as they are
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{agent / FILE} cannot be read: {_reason(error)}") from error
 
@@ -90,9 +90,42 @@ class Config:
         return self.agent / FILE
 
     def parameter(self, name: str, default: str = "") -> str:
-        """A parameter's value; `default` when it is absent or empty. The last one counts, as in the product."""
-        found = [p.get("value", "") for p in self._root.iter("parameter") if p.get("name") == name]
-        return (found[-1] if found else "") or default
+        """A parameter's value; `default` when it is absent or empty. The last one counts, as in the product.
+
+        A value that was encrypted in place is opened, which imports cryptography.
+
+        Raises:
+            ConfigError: it is encrypted, and does not open with this MID Server's secret.key.
+        """
+        value = self.parameters().get(name, "")
+        if value.startswith(ENCRYPTED):
+            from openmid.midserver import secure_values
+
+            value = secure_values.opened(self.agent, name, value)
+        return value or default
+
+    def parameters(self) -> dict[str, str]:
+        """Every parameter as it stands in the file: encrypted values are encrypted."""
+        return {one.get("name", ""): one.get("value", "") for one in self._root.iter("parameter")}
+
+    def encrypt(self, seal: Callable[[str, str], str]) -> list[str]:
+        """Put `seal(name, value)` in place of every clear value of a parameter with secure="true". Returns the names."""
+        names: list[str] = []
+
+        def change(tag: re.Match[str]) -> str:
+            if tag[0].startswith("<!--"):
+                return tag[0]
+            found = fromstring(tag[0].rstrip("/>") + "/>")
+            name, value = found.get("name", ""), found.get("value", "")
+            if found.get("secure") != "true" or not value or value.startswith(ENCRYPTED):
+                return tag[0]
+            names.append(name)
+            return _with_value(tag[0], seal(name, value))
+
+        changed = _TAG.sub(change, self._text)
+        self._root = _parse(self.path, changed)
+        self._text = changed
+        return names
 
     def required(self, name: str) -> str:
         """A parameter that there is no default for.
@@ -142,7 +175,7 @@ class Config:
             )
         self._root = _parse(self.path, changed)
         self._text = changed
-        if self.parameter(name) != value:
+        if self.parameters().get(name) != value:
             raise ConfigError(f'the parameter "{name}" cannot be written to {self.path}', "set it by hand")
 
     def _replaced(self, name: str, value: str) -> tuple[str, int]:
@@ -156,7 +189,7 @@ class Config:
             count += 1
             if "value" not in attributes:
                 return tag[0].replace("<parameter", f"<parameter value={quoteattr(value)}", 1)
-            return re.sub(r"(\svalue\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda m: m[1] + quoteattr(value), tag[0], count=1)
+            return _with_value(tag[0], value)
 
         return _TAG.sub(change, self._text), count
 
@@ -172,9 +205,14 @@ class Config:
             ConfigError: it cannot be written.
         """
         try:
-            write_atomic(self.path, self.content, self.path.stat().st_mode & 0o777)
+            target = self.path.resolve()  # a link stays a link
+            write_atomic(target, self.content, target.stat().st_mode & 0o777)
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {_reason(error)}") from error
+
+
+def _with_value(tag: str, value: str) -> str:
+    return re.sub(r"(\svalue\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda m: m[1] + quoteattr(value), tag, count=1)
 
 
 def _parse(path: Path, text: str) -> Element:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from openmid import system
 from openmid.midserver.errors import AlreadyRunning, StartError
-from openmid.midserver.process import fingerprint, read_status, running_pid
+from openmid.midserver.process import STOP, fingerprint, read_status, running_pid
 from openmid.midserver.start import READY
 
 CONSOLE = "logs/console.log"
@@ -21,42 +21,35 @@ START_SECONDS, STOP_SECONDS = 60.0, 60.0
 
 
 def start(agent: Path) -> str:
-    """Start the MID Server in the background. Returns its own words once it is up.
+    """Start the MID Server in the background, unless it runs. Returns its own words once it is up.
 
     Raises:
-        AlreadyRunning: it runs.
         StartError: it did not come up; in its own words.
     """
     pid = running_pid(agent)
     if pid is not None:
-        raise AlreadyRunning(
-            f"the MID Server in {agent} is running already (pid {pid})", "mid.sh restart starts it anew"
-        )
-    reading, writing = os.pipe()
-    with (agent / CONSOLE).open("wb") as console, os.fdopen(reading, "rb") as pipe:
+        return f"is running already (pid {pid})"
+    with (agent / CONSOLE).open("wb") as console:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "openmid", "mid", "run", "--dir", str(agent)],
             stdin=subprocess.DEVNULL,
-            stdout=console,
+            stdout=subprocess.PIPE,
             stderr=console,
-            cwd="/",
-            env={**os.environ, READY: str(writing)},
-            pass_fds=(writing,),
-            start_new_session=True,
+            cwd=agent.anchor,
+            env={**os.environ, READY: "1"},
+            **system.HERE.spawn_options(),
         )
-        os.close(writing)
-        return _outcome(agent, process, _read(pipe.fileno()))
+        return _outcome(agent, process, _said(process))
 
 
-def _read(descriptor: int) -> bytes:
-    """What the process says before it closes the pipe, or until it has had long enough."""
-    deadline, said = time.monotonic() + START_SECONDS, b""
-    while select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        part = os.read(descriptor, 65536)
-        if not part:
-            break
-        said += part
-    return said
+def _said(process: subprocess.Popen[bytes]) -> bytes:
+    """What the process says before it closes its stdout, or b"" when that takes too long."""
+    said: list[bytes] = []
+    assert process.stdout
+    reader = threading.Thread(target=lambda stdout: said.append(stdout.read()), args=[process.stdout], daemon=True)
+    reader.start()
+    reader.join(START_SECONDS)
+    return b"".join(said)
 
 
 def _outcome(agent: Path, process: subprocess.Popen[bytes], said: bytes) -> str:
@@ -68,6 +61,8 @@ def _outcome(agent: Path, process: subprocess.Popen[bytes], said: bytes) -> str:
         raise StartError(f"the MID Server did not start: {reason}", f"see {agent / CONSOLE}") from None
     if "error" in outcome:
         process.wait()
+        if outcome["kind"] == AlreadyRunning.__name__:  # another start was faster
+            return f"is running already (pid {running_pid(agent)})"
         raise StartError(outcome["error"], outcome["hint"])
     return f"{outcome['up']} (pid {process.pid})"
 
@@ -82,7 +77,7 @@ def stop(agent: Path) -> int | None:
     if not pid:
         return None
     try:
-        os.kill(pid, signal.SIGTERM)
+        system.HERE.ask_to_stop(pid, agent / STOP)
     except PermissionError as error:
         raise StartError(
             f"the MID Server in {agent} (pid {pid}) belongs to another user", "stop it as that user"

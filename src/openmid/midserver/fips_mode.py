@@ -9,7 +9,6 @@ start. `off` undoes what `on` changed, and only that.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from openmid import system
 from openmid.fips import activation
 from openmid.fips import provider as providers
 from openmid.fips.errors import FipsError
@@ -298,20 +298,12 @@ def expect_stopped(agent: Path) -> None:
 
 def expect_owner(agent: Path) -> None:
     """Written by another user, even root, the files would no longer be the MID Server's."""
-    owner = (agent / FILE).stat().st_uid
-    if os.geteuid() != owner:
-        name = _user(owner)
-        raise SwitchError(f"{agent} belongs to the user {name}, not to {_user(os.geteuid())}", f"run it as {name}")
+    owner, user = system.HERE.owner(agent / FILE), system.HERE.user()
+    if user != owner:
+        raise SwitchError(f"{agent} belongs to the user {owner}, not to {user}", f"run it as {owner}")
     for path in (agent, agent / SECURITY, agent / "work"):
         if not os.access(path, os.W_OK | os.X_OK):
-            raise SwitchError(f"{path} cannot be written by the user {_user(owner)}", f"chmod u+rwx {path}")
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+            raise SwitchError(f"{path} cannot be written by the user {owner}", f"chmod u+rwx {path}")
 
 
 @contextmanager

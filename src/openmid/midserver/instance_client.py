@@ -12,8 +12,7 @@ import aiohttp
 from openmid import __version__, keystore
 from openmid.diagnosis import Evidence, diagnose
 from openmid.keystore import KeystoreError
-from openmid.midserver import redact, tls
-from openmid.midserver.agent_key import SECRET
+from openmid.midserver import redact, secret_key, tls
 from openmid.midserver.config import Config
 from openmid.midserver.connector import CURRENT, Attempt, Connector
 from openmid.midserver.errors import ConfigError, InstanceRefused, InstanceUnreachable, StartError
@@ -123,8 +122,6 @@ def _trusted(config: Config, path: Path) -> str | bytes:
     """PEM text, or the trusted certificates of a BCFKS truststore."""
     if keystore.detect(path) == "PEM":
         return path.read_text("ascii")
-    password = config.parameter("mid.https.truststore.password")
-    if not password and (config.agent / SECRET).exists():
-        password = (config.agent / SECRET).read_text().strip()
+    password = config.parameter("mid.https.truststore.password") or secret_key.read(config.agent)
     store = keystore.load(path, redact.learn(password), terms=keystore.Terms(old_algorithms=False))
     return b"".join(entry.certificate for entry in store.certificates().values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -12,10 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from openmid import system
 from openmid.midserver.config import write_atomic
 from openmid.midserver.errors import AlreadyRunning
 
 LOCK, PID, STATUS = "work/mid.lock", "work/mid.pid", "work/status.json"
+STOP = "work/stop"
+"""Asks the process to finish, where there are no signals."""
 PUBLIC_KEY = "security/public_key.pem"
 
 
@@ -29,7 +31,7 @@ class Lock:
             AlreadyRunning: another process has it; names its pid.
         """
         (agent / "work").mkdir(mode=0o700, exist_ok=True)
-        self._descriptor = os.open(agent / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(agent / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(self._descriptor)
         except OSError as error:
@@ -51,9 +53,9 @@ def _lock(descriptor: int) -> None:
     """The lock, or OSError. `running_pid` holds it for a moment when it looks: hence the second and third try."""
     for _ in range(2):
         with contextlib.suppress(OSError):
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return system.HERE.lock(descriptor)
         time.sleep(0.05)
-    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return system.HERE.lock(descriptor)
 
 
 def running_pid(agent: Path) -> int | None:
@@ -63,7 +65,7 @@ def running_pid(agent: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.HERE.lock(descriptor)
     except OSError:
         return _pid(agent)
     finally:

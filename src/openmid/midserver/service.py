@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import asdict
 
 import structlog
 
+from openmid import system
 from openmid.fips.proof import Proof
-from openmid.midserver import agent_key
+from openmid.midserver import agent_key, secure_values
 from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
@@ -18,7 +18,7 @@ from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.link import Link
-from openmid.midserver.process import write_status
+from openmid.midserver.process import STOP, write_status
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.retry import Backoff
 from openmid.midserver.start import STAGED, not_enforced, report_ready
@@ -34,13 +34,13 @@ async def serve(config: Config, proof: Proof | None) -> None:
         MidError: it cannot start, or the instance refuses it at first contact.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    system.HERE.on_stop(config.agent / STOP, stop.set)
     name, enforced = config.required("name"), proof is not None
     guard = await _guard(config, proof)
     threads = config.number("threads.max", 25, 1, 1000)
     egress = Egress.of(config)
     key = agent_key.load_or_create(config.agent, name)
+    secure_values.protect(config)
     client = InstanceClient.of(config)
     registry = ProtocolRegistry(config.agent, egress, enforced=enforced)
     link = Link(config, key, client, registry, guard)

@@ -14,7 +14,7 @@ from openmid import __version__
 from openmid.fips import activation
 from openmid.fips.errors import FipsError
 from openmid.fips.proof import Proof, prove
-from openmid.midserver import fips_backup, logs
+from openmid.midserver import fips_backup, logs, service_manager
 from openmid.midserver.config import Config, agent_folder
 from openmid.midserver.errors import MidError, StartError
 from openmid.midserver.process import Lock
@@ -22,7 +22,8 @@ from openmid.midserver.process import Lock
 log = structlog.get_logger()
 
 STAGED = "security/fips"
-READY = "OPENMID_READY_FD"
+READY = "OPENMID_REPORT_READY"
+"""Set in a process whose stdout leads to `mid.sh start`, which waits."""
 
 
 def run(folder: Path, *, console: bool) -> None:
@@ -99,10 +100,12 @@ def not_enforced(config: Config, reason: str, hint: str = "") -> StartError:
 
 
 def report_ready(sentence: str = "", *, error: MidError | None = None) -> None:
-    """Tell `mid.sh start`, which waits at the other end of a pipe, how it went. Once; later calls do nothing."""
-    descriptor = os.environ.pop(READY, "")
-    if not descriptor:
+    """Tell `mid.sh start`, which waits at the other end of stdout, and systemd how it went."""
+    if error is None:
+        service_manager.notify("READY=1", f"STATUS={sentence}")
+    if not os.environ.pop(READY, ""):
         return
-    outcome = {"error": str(error), "hint": error.hint} if error else {"up": sentence}
-    with contextlib.suppress(OSError), os.fdopen(int(descriptor), "w") as pipe:
-        json.dump(outcome, pipe)
+    outcome = {"error": str(error), "hint": error.hint, "kind": type(error).__name__} if error else {"up": sentence}
+    with contextlib.suppress(OSError):
+        os.write(1, json.dumps(outcome).encode())
+    os.dup2(2, 1)  # the pipe ends here: whatever is printed from now on goes where stderr goes

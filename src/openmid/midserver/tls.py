@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator
 
+from openmid import system
 from openmid.midserver.connector import record
 
 
@@ -54,7 +51,7 @@ def present(context: ssl.SSLContext, key: bytes, chain: tuple[bytes, ...]) -> No
     password = ssl.RAND_bytes(24).hex().encode()
     content = _encrypted(key, password) + "".join(map(ssl.DER_cert_to_PEM_cert, chain)).encode()
     try:
-        with _memory_file(content) as path:
+        with system.HERE.memory_file(content) as path:  # encrypted under a password that is nowhere
             context.load_cert_chain(path, password=password)
     except ssl.SSLError as error:
         raise ValueError(f"OpenSSL refuses the key and its certificate: {error.reason or error}") from error
@@ -70,18 +67,3 @@ def _encrypted(key: bytes, password: bytes) -> bytes:
 
     loaded = load_der_private_key(key, None)
     return loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
-
-
-@contextlib.contextmanager
-def _memory_file(content: bytes) -> Iterator[str]:
-    """A path to `content` that no disk holds; where there are no memory files, a 0600 file that is removed at once."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("openmid", os.MFD_CLOEXEC), "wb") as file:
-            file.write(content)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-        return
-    with tempfile.NamedTemporaryFile() as file:  # the content is encrypted under a password that is nowhere
-        file.write(content)
-        file.flush()
-        yield file.name
