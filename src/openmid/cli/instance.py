@@ -8,9 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from openmid.instance.folder import Folder
 
 ROLES = (
     "admin",
@@ -25,7 +28,7 @@ ROLES = (
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _sentences(command: Callable[..., None]) -> Callable[..., None]:
+def sentences(command: Callable[..., None]) -> Callable[..., None]:
     """What goes wrong is said in one sentence, with a hint, and exit status 1."""
 
     @wraps(command)
@@ -55,7 +58,7 @@ def _fail(message: str, hint: str = "") -> None:
     sys.exit(1)
 
 
-def _folder(command: F) -> F:
+def folder_option(command: F) -> F:
     """`--dir DIR`, or OPENMID_INSTANCE_DIR."""
     return click.option(
         "--dir",
@@ -98,7 +101,7 @@ def instance() -> None:
     help="A name by which browsers and MID Servers call it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_sentences
+@sentences
 def init(folder: Path, host: str | None, port: int | None, public_names: tuple[str, ...], as_json: bool) -> None:
     """Make an instance's folder: database, administrator, CA. Run again, it brings the folder up to date."""
     from openmid.instance.folder import Folder, Listen
@@ -120,10 +123,10 @@ def init(folder: Path, host: str | None, port: int | None, public_names: tuple[s
 
 @instance.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@_sentences
+@sentences
 def run(folder: Path) -> None:
     """Run the instance until it is told to stop (SIGINT, SIGTERM)."""
-    from openmid.instance.setup import check_migrations, use
+    from openmid.instance.setup import check_migrations
 
     found = use(folder)
     check_migrations(found)
@@ -142,14 +145,14 @@ def token() -> None:
 @click.option("--user", "username", required=True, help="The token may do what this user may.")
 @click.option("--scope", type=click.Choice(["full", "run", "read"]), default="full", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it is good for. Else: until it is deleted.")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def create_token(name: str, username: str, scope: str, days: int | None, folder: Path) -> None:
     """Make an API token and print it, this once.
 
     The scope run is for those who start, follow and cancel executions; read changes nothing.
     """
-    _use(folder)
+    use(folder)
     from openmid.instance.access.models import ApiToken
 
     click.echo(ApiToken.issue(name, _user(username), scope, days))
@@ -157,11 +160,11 @@ def create_token(name: str, username: str, scope: str, days: int | None, folder:
 
 @token.command("delete")
 @click.argument("name")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def delete_token(name: str, folder: Path) -> None:
     """Delete an API token: it is refused from then on."""
-    _use(folder)
+    use(folder)
     from openmid.instance.access.models import ApiToken
     from openmid.instance.errors import NotDoneError
 
@@ -177,11 +180,11 @@ def user() -> None:
 @user.command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@_folder
-@_sentences
+@folder_option
+@sentences
 def create_user(name: str, role: str, folder: Path) -> None:
     """Make a user and print the generated password, this once."""
-    _use(folder)
+    use(folder)
     from django.contrib.auth.models import User
 
     from openmid.instance.access import roles
@@ -196,11 +199,11 @@ def create_user(name: str, role: str, folder: Path) -> None:
 
 @user.command("password")
 @click.argument("name")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def reset_password(name: str, folder: Path) -> None:
     """Give a user a new generated password and print it, this once."""
-    _use(folder)
+    use(folder)
     from openmid.instance.access import roles
 
     found, password = _user(name), roles.generated_password()
@@ -212,11 +215,11 @@ def reset_password(name: str, folder: Path) -> None:
 @instance.command()
 @click.option("--since", type=click.DateTime(), help="Only entries from this time (UTC) on.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of CSV.")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def audit(since: datetime | None, as_json: bool, folder: Path) -> None:
     """Write the audit trail to stdout: who changed what, from where, the value before and after."""
-    _use(folder)
+    use(folder)
     from openmid.instance.audit import trail
     from openmid.instance.audit.models import Audit
 
@@ -234,11 +237,11 @@ def mid() -> None:
 @mid.command("token")
 @click.argument("name")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file (0600) instead.")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_token(name: str, output: Path | None, folder: Path) -> None:
     """Make a one-time enrolment token for the MID Server NAME; it is good for one hour."""
-    _use(folder)
+    use(folder)
     from openmid.instance.errors import FolderError
     from openmid.instance.folder import write
     from openmid.instance.mid.models import EnrolmentToken
@@ -256,11 +259,11 @@ def mid_token(name: str, output: Path | None, folder: Path) -> None:
 @mid.command("validate")
 @click.argument("name")
 @click.option("--fingerprint", required=True, help="What the MID Server's host shows.")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_validate(name: str, fingerprint: str, folder: Path) -> None:
     """Confirm a MID Server's key: from then on it gets work and secrets."""
-    _use(folder)
+    use(folder)
     from openmid.instance.mid import enrolment
 
     try:
@@ -271,11 +274,11 @@ def mid_validate(name: str, fingerprint: str, folder: Path) -> None:
 
 @mid.command("invalidate")
 @click.argument("name")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_invalidate(name: str, folder: Path) -> None:
     """Take a MID Server's validation back: no work and no secrets."""
-    _use(folder)
+    use(folder)
     from openmid.instance.mid import enrolment
 
     enrolment.invalidate(_mid(name))
@@ -283,11 +286,11 @@ def mid_invalidate(name: str, folder: Path) -> None:
 
 @mid.command("rekey")
 @click.argument("name")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_rekey(name: str, folder: Path) -> None:
     """Let a MID Server of this name enrol again with another key."""
-    _use(folder)
+    use(folder)
     from openmid.instance.mid import enrolment
 
     enrolment.request_rekey(_mid(name))
@@ -295,21 +298,21 @@ def mid_rekey(name: str, folder: Path) -> None:
 
 @mid.command("prove")
 @click.argument("name")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_prove(name: str, folder: Path) -> None:
     """Have a running MID Server prove FIPS Enforced Mode anew; its record shows it within some seconds."""
-    _use(folder)
+    use(folder)
     _mid(name).ask_for_proof()
 
 
 @mid.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@_folder
-@_sentences
+@folder_option
+@sentences
 def mid_list(as_json: bool, folder: Path) -> None:
     """List the MID Servers."""
-    _use(folder)
+    use(folder)
     from openmid.instance.mid.models import MidServer
 
     columns = ("name", "status", "validated", "fips_enforced", "version", "host_name", "fingerprint")
@@ -323,10 +326,11 @@ def mid_list(as_json: bool, folder: Path) -> None:
         click.echo(f"{row['name']}  {row['status']}  {valid}  {fips}  {row['version']}  {row['fingerprint']}")
 
 
-def _use(folder: Path) -> None:
-    from openmid.instance.setup import use
+def use(folder: Path) -> Folder:
+    """Django set up on the instance's folder."""
+    from openmid.instance import setup
 
-    use(folder)
+    return setup.use(folder)
 
 
 def _user(name: str) -> Any:
@@ -348,3 +352,6 @@ def _mid(name: str) -> Any:
     if found is None:
         raise NotDoneError(f"there is no MID Server named {name}", "look at: openmid instance mid list")
     return found
+
+
+from openmid.cli import instance_operations  # noqa: E402, F401  its commands hang on `instance`

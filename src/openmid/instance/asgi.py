@@ -26,6 +26,7 @@ from openmid.instance.channel.wing import HANDLERS, ROUTES
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import close_writer, writer
 from openmid.instance.folder import Folder
+from openmid.instance.operations.retention import keep_tidy
 from openmid.instance.records.wakeups import wakeups
 
 LAPSE_S = 5.0
@@ -55,6 +56,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(_end_lost_jobs())]
     if fips.wanted() and settings.OPENMID_FOLDER:
         tasks.append(asyncio.create_task(fips.watch(Folder(settings.OPENMID_FOLDER))))
+    if settings.OPENMID_FOLDER:
+        tasks.append(asyncio.create_task(keep_tidy(Folder(settings.OPENMID_FOLDER))))
     try:
         yield
     finally:

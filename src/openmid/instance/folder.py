@@ -1,6 +1,6 @@
 """The instance's folder: everything that it keeps, and nothing outside it.
 
-instance.json       host, port and public names
+instance.json       host, port and public names; retention_days
 openmid.sqlite3     the database
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted
@@ -15,6 +15,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from openmid.fips import keys
 from openmid.instance.errors import FolderError
@@ -87,19 +88,45 @@ class Folder:
         Raises:
             FolderError: not an instance's folder.
         """
+        stored = self.stored()
+        try:
+            return Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
+
+    def stored(self) -> dict[str, Any]:
+        """All of `instance.json`.
+
+        Raises:
+            FolderError: not an instance's folder.
+        """
         try:
             stored = json.loads(self.settings.read_text())
-            return Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
         except FileNotFoundError:
             raise FolderError(
                 f"{self.path} is not an instance's folder", f"run: openmid instance init {self.path}"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
+        if not isinstance(stored, dict):
+            raise FolderError(f"{self.settings} is not a JSON object", "run openmid instance init again")
+        return stored
+
+    def number(self, name: str, default: int, smallest: int = 0) -> int:
+        """A whole number of `instance.json`, at least `smallest`; `default` where there is none.
+
+        Raises:
+            FolderError: it is something else.
+        """
+        found = self.stored().get(name, default)
+        if not isinstance(found, int) or isinstance(found, bool) or found < smallest:
+            raise FolderError(f'"{name}" in {self.settings} is not a whole number', f"write {smallest} or more")
+        return found
 
     def write_listen(self, listen: Listen) -> None:
-        """Keep `listen` in `instance.json`."""
-        write(self.settings, json.dumps(asdict(listen), indent=2).encode() + b"\n", 0o644)
+        """Keep `listen` in `instance.json`, and whatever else is there."""
+        before = self.stored() if self.settings.exists() else {}
+        write(self.settings, json.dumps(before | asdict(listen), indent=2).encode() + b"\n", 0o644)
 
     def secret(self, name: str, *, create: bool = False) -> str:
         """The secret `name` (64 hex digits); with `create`, made by the first call.

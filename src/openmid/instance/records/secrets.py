@@ -2,6 +2,8 @@
 
 A stored value is `v1.` and base64 of a nonce of 12 bytes, the ciphertext and a tag of 16 bytes. The additional data
 bind it to its table, column and sys_id: a value that is copied to another record does not open.
+
+`secrets/field.key` has a key a line: the first one encrypts; the others, there only while keys are rotated, decrypt too.
 """
 
 from __future__ import annotations
@@ -41,13 +43,17 @@ class SecretError(FolderError):
     """Raised when a stored secret does not open: the key is another one, or the value was moved or changed."""
 
 
-def _aead(record: Record) -> Any:
+KEY = "field.key"
+
+
+def _ciphers() -> list[Any]:
+    """One for each key, the current one first."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     folder = settings.OPENMID_FOLDER
     if folder is None:
         raise FolderError("there is no instance folder", "set OPENMID_INSTANCE_DIR")
-    return AESGCM(bytes.fromhex(Folder(folder).secret("field.key")))
+    return [AESGCM(bytes.fromhex(key)) for key in Folder(folder).secret(KEY).split()]
 
 
 def _bound(record: Record, column: str) -> bytes:
@@ -57,7 +63,7 @@ def _bound(record: Record, column: str) -> bytes:
 def conceal(record: Record, column: str, clear: str) -> Ciphertext:
     """`clear` encrypted as the `column` of `record`."""
     nonce = keys.random_bytes(NONCE_BYTES)
-    sealed = _aead(record).encrypt(nonce, clear.encode(), _bound(record, column))
+    sealed = _ciphers()[0].encrypt(nonce, clear.encode(), _bound(record, column))
     return Ciphertext(PREFIX + base64.b64encode(nonce + sealed).decode())
 
 
@@ -67,19 +73,27 @@ def reveal(record: Record, column: str) -> str:
     Raises:
         SecretError: it does not open.
     """
-    from cryptography.exceptions import InvalidTag
-
     stored = getattr(record, column)
     if not isinstance(stored, Ciphertext):
         return str(stored)
     raw = base64.b64decode(stored.removeprefix(PREFIX))
+    for cipher in _ciphers():
+        clear = _opened(cipher, raw, _bound(record, column))
+        if clear is not None:
+            return clear
+    raise SecretError(
+        f"{column} of {record._meta.verbose_name} {record} does not open with this instance's key",
+        "enter it again, or restore secrets/field.key from the backup that belongs to this database",
+    )
+
+
+def _opened(cipher: Any, raw: bytes, bound: bytes) -> str | None:
+    from cryptography.exceptions import InvalidTag
+
     try:
-        clear: bytes = _aead(record).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _bound(record, column))
+        clear: bytes = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound)
     except InvalidTag:
-        raise SecretError(
-            f"{column} of {record._meta.verbose_name} {record} does not open with this instance's key",
-            "enter it again, or restore secrets/field.key from the backup that belongs to this database",
-        ) from None
+        return None
     return clear.decode()
 
 

@@ -1,0 +1,82 @@
+"""`openmid instance rotate-key|backup|restore|purge`: what an administrator does from time to time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from openmid.cli.instance import folder_option, instance, sentences, use
+
+
+@instance.command("rotate-key")
+@folder_option
+@sentences
+def rotate_key(folder: Path) -> None:
+    """Encrypt every stored secret anew under a new key.
+
+    The instance may run meanwhile. Backups from before hold secrets under the old key: keep their secrets/field.key with
+    them. Instances that share a database must share the folder secrets/ too.
+    """
+    found = use(folder)
+    from openmid.instance.operations.rotation import rotate
+
+    click.echo(f"{rotate(found)} secrets are encrypted under the new key")
+
+
+@instance.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--with-secrets", is_flag=True, help="With the keys that open what is stored: keep it like a password.")
+@folder_option
+@sentences
+def backup(file: Path, with_secrets: bool, folder: Path) -> None:
+    """Write a backup (.tar.gz) of the instance, which may run meanwhile.
+
+    Without --with-secrets the folder secrets/ stays out: keep a copy of it elsewhere, or a restored instance cannot open
+    its stored passwords. A PostgreSQL database stays out too: pg_dump backs it up.
+    """
+    found = use(folder)
+    from openmid.instance.operations.backup import backup as write_backup
+
+    names = write_backup(found, file.absolute(), secrets=with_secrets)
+    click.echo(f"{file}: {len(names)} files, {file.stat().st_size:,} bytes")
+    if found.database.name not in names:
+        click.echo("openmid: the database is not in it: back it up with pg_dump", err=True)
+    if not with_secrets:
+        click.echo(f"openmid: {found.secrets} is not in it: keep a copy of that folder elsewhere", err=True)
+
+
+@instance.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@sentences
+def restore(file: Path, folder: Path) -> None:
+    """Lay a backup out in the new folder DIR; then bring it up to date: openmid instance init DIR."""
+    from openmid.instance.folder import Folder
+    from openmid.instance.operations.backup import restore as lay_out
+
+    if not lay_out(file, Folder(folder.absolute())):
+        click.echo(
+            f"openmid: the backup has no secrets: copy the instance's folder secrets/ to {folder}/secrets", err=True
+        )
+    click.echo(f"openmid: next: openmid instance init {folder}", err=True)
+
+
+@instance.command()
+@click.option("--older-than", "days", type=click.IntRange(1), default=90, show_default=True, help="In days.")
+@folder_option
+@sentences
+def purge(days: int, folder: Path) -> None:
+    """Delete executions that ended and are older than so many days, with their jobs and answers.
+
+    A running instance does this once an hour by "retention_days" in instance.json (90; 0 keeps everything).
+    """
+    use(folder)
+    from openmid.instance.ecc.writer import close_writer
+    from openmid.instance.operations.retention import purge as delete
+
+    try:
+        done = delete(days)
+    finally:
+        close_writer()
+    click.echo(f"{done.executions} executions and {done.items} other items are deleted")

@@ -1,0 +1,78 @@
+"""Executions, their jobs and answers are kept for `retention_days` of instance.json; the audit trail is kept for ever.
+
+Deleted in small units of the queue's writer, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from openmid.instance.ecc.writer import writer
+from openmid.instance.errors import InstanceError
+from openmid.instance.folder import Folder
+from openmid.instance.records import clock
+from openmid.instance.records.database import Connection
+from openmid.instance.records.statements import statements
+
+SQL = statements("openmid.instance.operations", "purge.sql")
+SETTING, DAYS = "retention_days", 90
+"""0 keeps everything."""
+DAY_US = 24 * 3600 * 1_000_000
+AT_ONCE = 100
+EVERY_S = 3600.0
+log = logging.getLogger("openmid.instance")
+
+
+@dataclass
+class Purged:
+    """How much was deleted."""
+
+    executions: int = 0
+    items: int = 0
+
+
+def purge(days: int) -> Purged:
+    """Delete what is older than `days`. Returns how much that was."""
+    before, done = clock.now() - days * DAY_US, Purged()
+    while True:
+        count = writer().run(lambda connection: _executions(connection, before))
+        done.executions += count
+        if count < AT_ONCE:
+            break
+    while True:
+        count = writer().run(
+            lambda connection: connection.change(SQL["delete_left_over"], before=before, limit=AT_ONCE)
+        )
+        done.items += count
+        if count < AT_ONCE:
+            return done
+
+
+def _executions(connection: Connection, before: int) -> int:
+    rows = connection.run(SQL["old_executions"], before=before, limit=AT_ONCE)
+    for row in rows:
+        execution = row["sys_id"]
+        for item in connection.run(SQL["items"], execution=execution):
+            connection.change(SQL["delete_responses"], item=item["item"])
+            connection.change(SQL["delete_item"], item=item["item"])
+        connection.change(SQL["delete_steps"], execution=execution)
+        connection.change(SQL["delete_execution"], execution=execution)
+    return len(rows)
+
+
+async def keep_tidy(folder: Folder) -> None:
+    """Purge once an hour, as long as the instance runs."""
+    while True:
+        try:
+            days = folder.number(SETTING, DAYS)
+            done = await asyncio.to_thread(purge, days) if days else Purged()
+        except InstanceError as error:
+            log.error("nothing was purged: %s (%s)", error, error.hint)  # noqa: TRY400  a sentence is enough
+        except Exception:
+            log.exception("nothing was purged")
+        else:
+            if done.executions:
+                log.info("purged %d executions older than %d days", done.executions, days)
+        await asyncio.sleep(EVERY_S)
