@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROVIDER = "org.bouncycastle.jcajce.provider.BouncyCastleFipsProvider"
 PASSWORD = "<keystore password>"  # noqa: S105  a placeholder: no password is ever put into a message

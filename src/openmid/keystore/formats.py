@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openmid.keystore.detection import DESCRIPTIONS as DESCRIPTIONS
 from openmid.keystore.detection import canonical as canonical
@@ -14,6 +14,9 @@ from openmid.keystore.files import write_atomically as write_atomically
 from openmid.keystore.store import KeyStore
 from openmid.keystore.terms import Source, Terms
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 READ = ("BCFKS", "PKCS12", "PEM", "DER", "PKCS7", "JKS", "JCEKS", "BKS")
 WRITTEN = ("BCFKS", "PKCS12", "PEM")
 ITERATIONS = 51_200  # Bouncy Castle's, below which no BCFKS store is written
@@ -21,7 +24,7 @@ ITERATIONS = 51_200  # Bouncy Castle's, below which no BCFKS store is written
 
 def detect(path: Path | str) -> str:
     """`BCFKS`, `PKCS12`, `PEM`, `JKS`, `JCEKS`, `BKS`, `UBER`, `PKCS7`, `DER` or `UNKNOWN`. Raises FileProblem."""
-    return recognise(read_file(Path(path)))
+    return recognise(read_file(path))
 
 
 def load(
@@ -35,8 +38,7 @@ def load(
     Raises FileProblem, WrongType, UnsupportedType, WrongPassword, Unverified, Damaged, TooExpensive, NotApproved,
     KeyMismatch.
     """
-    file = Path(path)
-    return loads(read_file(file), password, type, str(file), terms)
+    return loads(read_file(path), password, type, str(path), terms)
 
 
 def loads(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openmid.keystore import certificate as x509
 from openmid.keystore.entries import Entry, PrivateKeyEntry, SecretKeyEntry, TrustedCertificateEntry, now
 from openmid.keystore.errors import NoSuchAlias, Unstorable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_ENTRIES = 1 << 16  # an entry takes more memory than a file's few bytes for it
 
@@ -119,4 +122,4 @@ class KeyStore:
         from openmid.keystore import formats  # formats reads into this class
 
         data = formats.dumps(self, password, type, iterations=iterations, cipher=cipher, digest=digest)
-        formats.write_atomically(Path(path), data)
+        formats.write_atomically(path, data)

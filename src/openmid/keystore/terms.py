@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from openmid.keystore.conversion import conversion_command
@@ -41,6 +40,8 @@ class Source:
 
     def conversion(self) -> str:
         """The command that makes a BCFKS store of it."""
+        from pathlib import Path
+
         suffix = ".pbkdf2.bcfks" if self.kind == "BCFKS" else ".bcfks"
         return conversion_command(self.name, self.kind, Path(self.name.replace("\0", "")).with_suffix(suffix))
 

@@ -196,7 +196,7 @@ class TestWriters:
         shutil.copyfile(FOLDER / "bcfks-ec.bcfks", tmp_path / "s")
         before = (tmp_path / "s").read_bytes()
         code = (
-            "import os, pathlib, signal, sys; pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+            "import os, signal, sys; os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
             "from openmid.keystore.keytool.__main__ import main; sys.exit(main())"
         )
         line = "-changealias -alias p256 -destalias new -keystore s -storepass changeit"

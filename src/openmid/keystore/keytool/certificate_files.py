@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from openmid.keystore import certificate as x509
 from openmid.keystore import der, formats
@@ -18,7 +17,7 @@ _BUNDLES = (b"PKCS7", b"CMS")
 def read_input(path: str | None) -> bytes:
     """The file, or standard input. Raises FileProblem."""
     if path is not None:
-        return formats.read_file(Path(path))
+        return formats.read_file(path)
     stream = getattr(sys.stdin, "buffer", None)
     return stream.read(formats.MAX_FILE) if stream else sys.stdin.read().encode("utf-8", "surrogateescape")
 

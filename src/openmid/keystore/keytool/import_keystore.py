@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-from openmid.keystore import formats
+from openmid.keystore import files, formats
 from openmid.keystore.entries import (
     Entry,
     KeyEntry,
@@ -27,7 +26,7 @@ class Source(NamedTuple):
     """What is imported. `data` is the file as it was read; `in_place`: it is the destination too."""
 
     store: KeyStore
-    path: Path
+    path: str
     password: str | None
     data: bytes
     in_place: bool
@@ -36,7 +35,7 @@ class Source(NamedTuple):
 def run(request: Request) -> None:
     """Raises KeytoolError, KeystoreError."""
     source_path, target_path = _paths(request)
-    in_place = source_path.exists() and target_path.exists() and source_path.samefile(target_path)
+    in_place = files.same(source_path, target_path)
     if not in_place:
         say(f"Importing keystore {source_path} to {target_path}...")
     if not request.has("-srcalias") and (request.has("-destalias") or request.has("-srckeypass")):
@@ -59,7 +58,7 @@ def _write(request: Request, source: Source, target: Opened, imported: list[str]
         stores.save(request, target)
         report.warn(request, None, report.weaknesses(target.store, imported))
         return
-    backup = next(name for name in _backups(source.path) if not name.exists())
+    backup = next(name for name in _backups(source.path) if not files.exists(name))
     formats.write_atomically(backup, source.data)
     stores.save(request, target._replace(before=source.data))
     done = f'The original keystore "{source.path}" is backed up as "{backup}"...'
@@ -70,51 +69,50 @@ def _write(request: Request, source: Source, target: Opened, imported: list[str]
     report.warn(request, None, [*report.weaknesses(target.store, imported), done])
 
 
-def _backups(path: Path) -> list[Path]:
-    return [path.with_name(f"{path.name}.old{number or ''}") for number in (0, *range(2, 1000))]
+def _backups(path: str) -> list[str]:
+    return [f"{path}.old{number or ''}" for number in (0, *range(2, 1000))]
 
 
-def _paths(request: Request) -> tuple[Path, Path]:
+def _paths(request: Request) -> tuple[str, str]:
     source, target = request.get("-srckeystore"), request.get("-destkeystore")
     if source is None:
         raise KeytoolError("Please specify -srckeystore")
     if target is None:
         raise KeytoolError("Please specify -destkeystore")
-    path = Path(source)
-    if path.is_file() and path.stat().st_size == 0:
+    if files.is_empty(source):
         raise KeytoolError(f"Source keystore file exists, but is empty: {source}")
-    return path, Path(target)
+    return source, target
 
 
-def _target(request: Request, path: Path) -> Opened:
+def _target(request: Request, path: str) -> Opened:
     """Begin a new store, or open the one that is there."""
-    if not path.exists():
+    if not files.exists(path):
         return _begin(request, path)
     data = formats.read_file(path)
     password = request.get("-deststorepass")
     if password is None:
         password = prompts.password("Enter destination keystore password:  ", "-deststorepass")
-    store = formats.loads(data, password, request.get("-deststoretype"), str(path))
+    store = formats.loads(data, password, request.get("-deststoretype"), path)
     stores.written_type(store.type)
     return Opened(store, path, store.type, password, data)
 
 
-def _begin(request: Request, path: Path) -> Opened:
+def _begin(request: Request, path: str) -> Opened:
     kind = stores.written_type(request.get("-deststoretype") or "PKCS12")
     password = request.get("-deststorepass")
     if password is None:
         password = prompts.new_password("Enter destination keystore password:  ", "-deststorepass")
     stores.long_enough("Keystore", password)
-    return Opened(KeyStore(kind, str(path)), path, kind, password, None)
+    return Opened(KeyStore(kind, path), path, kind, password, None)
 
 
-def _source(request: Request, path: Path, in_place: bool) -> Source:
+def _source(request: Request, path: str, in_place: bool) -> Source:
     data = formats.read_file(path)
     whole = _with_key(request, data)
     password = request.get("-srcstorepass")
     if password is None and stores.needs_password(whole):
         password = stores.typed(whole, "Enter source keystore password:  ", "-srcstorepass", "the srckeystore")
-    store = formats.loads(whole, password, request.get("-srcstoretype"), str(path))
+    store = formats.loads(whole, password, request.get("-srcstoretype"), path)
     return Source(store, path, password, data, in_place)
 
 
@@ -123,7 +121,7 @@ def _with_key(request: Request, data: bytes) -> bytes:
     name = request.get("-srckeyfile")
     if name is None:
         return data
-    key = formats.read_file(Path(name))
+    key = formats.read_file(name)
     for what, content in ((request.get("-srckeystore"), data), (name, key)):
         if formats.recognise(content) != "PEM":
             raise KeytoolError(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from openmid.keystore import der, formats
+from openmid.keystore import der, files, formats
 from openmid.keystore.der import DerError, Reader
 from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
 from openmid.keystore.errors import Damaged
@@ -106,9 +105,9 @@ def write_output(request: Request, data: bytes) -> None:
     """To -file, whole or not at all, or to standard output. Raises FileProblem, KeytoolError."""
     path, store = request.get("-file"), request.get("-keystore")
     if path is not None:
-        if store is not None and Path(path).exists() and Path(path).samefile(store):
+        if store is not None and files.same(path, store):
             raise KeytoolError(f"{path} is the keystore itself", "give another name as -file")
-        formats.write_atomically(Path(path), data, mode=0o644)
+        formats.write_atomically(path, data, mode=0o644)
         return
     sys.stdout.flush()
     stream = getattr(sys.stdout, "buffer", None)

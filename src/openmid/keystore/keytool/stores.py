@@ -7,10 +7,9 @@ noticed: what was read is compared with what lies there, under a lock on the fol
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
-from openmid.keystore import formats
+from openmid.keystore import files, formats
 from openmid.keystore.keytool import prompts
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.store import KeyStore
@@ -22,7 +21,7 @@ class Opened(NamedTuple):
     """A store that is going to be changed. `before` is the file as it was read, None for a new one."""
 
     store: KeyStore
-    path: Path
+    path: str
     kind: str
     password: str | None
     before: bytes | None
@@ -31,7 +30,7 @@ class Opened(NamedTuple):
 def read(request: Request) -> KeyStore:
     """The store that -keystore names. Raises KeytoolError, KeystoreError."""
     path, data = _existing(request)
-    return formats.loads(data, _password(request, data), request.get("-storetype"), str(path))
+    return formats.loads(data, _password(request, data), request.get("-storetype"), path)
 
 
 def change(request: Request) -> Opened:
@@ -39,23 +38,23 @@ def change(request: Request) -> Opened:
     path, data = _existing(request)
     writable(path)
     password = _password(request, data)
-    store = formats.loads(data, password, request.get("-storetype"), str(path))
+    store = formats.loads(data, password, request.get("-storetype"), path)
     written_type(store.type)
     return Opened(store, path, store.type, password, data)
 
 
 def change_or_begin(request: Request) -> Opened:
     """The same, but a file that does not exist is a new store. Raises KeytoolError, KeystoreError."""
-    if request.get("-keystore") is None or Path(request.values["-keystore"]).exists():
+    path = request.get("-keystore")
+    if path is None or files.exists(path):
         return change(request)
-    path = Path(request.values["-keystore"])
     writable(path)
     kind = written_type(request.get("-storetype") or "PKCS12")
     password = request.get("-storepass")
     if password is None:
         password = prompts.new_password("Enter keystore password:  ", "-storepass")
     long_enough("Keystore", password)
-    return Opened(KeyStore(kind, str(path)), path, kind, password, None)
+    return Opened(KeyStore(kind, path), path, kind, password, None)
 
 
 def save(request: Request, opened: Opened) -> None:
@@ -68,9 +67,9 @@ def save(request: Request, opened: Opened) -> None:
         prompts.say(f"note: {note}")
 
 
-def replace(path: Path, before: bytes | None, data: bytes) -> None:
+def replace(path: str, before: bytes | None, data: bytes) -> None:
     """Write a file that is still as it was read. Raises KeytoolError, FileProblem."""
-    lock = _lock(Path(os.path.realpath(path)).parent)
+    lock = _lock(files.folder_of(path))
     try:
         _unchanged(path, before)
         formats.write_atomically(path, data)
@@ -79,14 +78,14 @@ def replace(path: Path, before: bytes | None, data: bytes) -> None:
             os.close(lock)
 
 
-def _unchanged(path: Path, before: bytes | None) -> None:
-    now = formats.read_file(path) if path.exists() and path.stat().st_size else None
+def _unchanged(path: str, before: bytes | None) -> None:
+    now = formats.read_file(path) if files.exists(path) and not files.is_empty(path) else None
     if now != before:
         what = "appeared" if before is None else "was changed" if now is not None else "disappeared"
         raise KeytoolError(f"{path} {what} while this command worked; it was left as it is", "run the command again")
 
 
-def _lock(folder: Path) -> int | None:
+def _lock(folder: str) -> int | None:
     """While this descriptor is open, no other keytool of ours replaces a file in the folder. None where that cannot be."""
     try:
         import fcntl
@@ -109,15 +108,13 @@ def written_type(asked: str) -> str:
     return kind
 
 
-def writable(path: Path) -> None:
+def writable(path: str) -> None:
     """Before anything is asked or reported: a file can be put there. Raises KeytoolError."""
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
-        raise KeytoolError(
-            f"{path} cannot be written: the folder {path.parent} does not exist", f"mkdir -p {path.parent}"
-        )
+    folder, shown = files.folder_of(path), files.shown_folder(path)
+    if not files.is_folder(folder):
+        raise KeytoolError(f"{path} cannot be written: the folder {shown} does not exist", f"mkdir -p {shown}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise KeytoolError(f"{path} cannot be written by this user", f"check the owner and mode of {path.parent}")
+        raise KeytoolError(f"{path} cannot be written by this user", f"check the owner and mode of {shown}")
 
 
 def long_enough(what: str, password: str) -> None:
@@ -139,15 +136,14 @@ def spelled(alias: str, kind: str) -> str:
     return alias.lower() if kind in _LOWER_CASE else alias
 
 
-def _existing(request: Request) -> tuple[Path, bytes]:
-    name = request.get("-keystore")
-    if name is None:
+def _existing(request: Request) -> tuple[str, bytes]:
+    path = request.get("-keystore")
+    if path is None:
         raise KeytoolError("Please specify -keystore", "there is no default keystore here")
-    path = Path(name)
-    if not path.exists():
-        raise KeytoolError(f"Keystore file does not exist: {name}")
-    if path.is_file() and path.stat().st_size == 0:
-        raise KeytoolError(f"Keystore file exists, but is empty: {name}")
+    if not files.exists(path):
+        raise KeytoolError(f"Keystore file does not exist: {path}")
+    if files.is_empty(path):
+        raise KeytoolError(f"Keystore file exists, but is empty: {path}")
     return path, formats.read_file(path)
 
 
