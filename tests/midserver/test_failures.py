@@ -352,9 +352,24 @@ async def test_if_reloading_fails_the_old_identity_is_kept_and_the_reason_report
     assert (await mid.runner.run(RestProbe(url(partner.port), ca_certificates=authority.pem))).status_code == 200
 
 
-async def test_a_changed_profile_never_falls_back(mid: Mid, tmp_path: Path, bcfks: Path) -> None:
+async def test_if_a_changed_profile_does_not_load_the_old_identity_is_kept_and_both_are_told(
+    mid: Mid, partner: Partner, authority: Authority, tmp_path: Path, bcfks: Path
+) -> None:
     await mid.register(bcfks)
+    before = mid.registry.statuses()[0]
     await mid.register(tmp_path / "gone.bcfks")
+    status = mid.registry.statuses()[0]
+    assert (status.loaded, status.serial, status.error_code) == (True, before.serial, "keystore_missing")
+    assert status.error.startswith(f"the keystore {tmp_path / 'gone.bcfks'} does not exist")
+    assert f"the certificate loaded before stays in use ({before.subject}, serial {before.serial}" in status.error
+    assert (await mid.runner.run(RestProbe(url(partner.port), ca_certificates=authority.pem))).status_code == 200
+
+
+async def test_another_records_certificate_is_no_stand_in(mid: Mid, tmp_path: Path, bcfks: Path) -> None:
+    from openmid.midserver.protocol_registry import OpenedProfile
+
+    await mid.register(bcfks)
+    await mid.registry.apply([OpenedProfile("p2", "mauth", str(tmp_path / "gone.bcfks"), 443, PASSWORD)])
     await fails(mid, RestProbe("mauth://localhost/"), "keystore_missing")
 
 

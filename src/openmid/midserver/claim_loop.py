@@ -152,7 +152,6 @@ class ClaimLoop:
         while True:
             seconds = 0.0
             with self._outcome("heartbeat", backoff) as outcome:
-                await self._registry.refresh()
                 await self._link.look()
                 seconds = await self._link.beat() / 1000
             await asyncio.sleep(backoff.next() if outcome.failed else seconds)

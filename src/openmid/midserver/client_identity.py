@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openmid import keystore
+from openmid import keystore, system
 from openmid.fips import policy
 from openmid.keystore import KeystoreError, PrivateKeyEntry
 from openmid.midserver.certificate import CertificateFacts, describe
 
+MOST_NAMED = 10
 ADVISED_PASSWORD_LENGTH = 14
 """112 bits: what Bouncy Castle asks for in approved-only mode (FIPS 140-3 IG D.N and SP 800-132)."""
 
@@ -34,10 +36,10 @@ class ClientIdentity:
     chain: tuple[bytes, ...] = field(repr=False)
 
 
-def load(path: Path, password: str, *, agent: Path, enforced: bool) -> ClientIdentity:
+def load(path: Path, password: str, *, agent: Path, enforced: bool, alias: str = "") -> ClientIdentity:
     """The client identity in the keystore at `path`.
 
-    With several private keys, the certificate that is valid longest counts, and never by chance.
+    With several private keys, `alias` chooses; without it the certificate that is valid longest counts, never chance.
 
     Raises:
         ProfileError: it is not there, does not open, holds no key, or is not approved in FIPS Enforced Mode.
@@ -48,7 +50,7 @@ def load(path: Path, password: str, *, agent: Path, enforced: bool) -> ClientIde
         if enforced and kind != "BCFKS":
             raise _not_bcfks(path, kind, agent)
         store = keystore.load(path, password, terms=keystore.Terms(old_algorithms=False))
-        entry, facts = _choose(path, list(store.private_keys().values()))
+        entry, facts = _choose(path, store.private_keys(), alias)
         identity = ClientIdentity(store.type, facts, entry.private_key, entry.certificates)
     except KeystoreError as error:
         raise ProfileError(error.code, str(error), _hint(error, path)) from error
@@ -68,7 +70,7 @@ def _look(path: Path) -> None:
     if path.exists() and not os.access(path, os.R_OK):
         raise ProfileError(
             "keystore_unreadable",
-            f"the keystore {path} may not be read by the user that runs the MID Server (uid {os.geteuid()})",
+            f"the keystore {path} may not be read by the user that runs the MID Server ({system.HERE.user()})",
             f"make it readable for that user only: chown and chmod 0400 {path}",
         )
 
@@ -84,15 +86,30 @@ def _may_look(path: Path) -> bool:
     return False
 
 
-def _choose(path: Path, entries: list[PrivateKeyEntry]) -> tuple[PrivateKeyEntry, CertificateFacts]:
-    found = [(entry, describe(entry.certificates[0])) for entry in entries if entry.certificates]
+def _choose(path: Path, entries: Mapping[str, PrivateKeyEntry], alias: str) -> tuple[PrivateKeyEntry, CertificateFacts]:
+    """The entry of that alias, whose case does not count (as in Java), or the one that is valid longest."""
+    found = {name: (entry, describe(entry.certificates[0])) for name, entry in entries.items() if entry.certificates}
     if not found:
         raise ProfileError(
             "keystore_without_key",
             f"the keystore {path} holds no private key with a certificate",
             f"put the client's key and its certificate chain into {path}: agent/bin/keytool -list -keystore {path} shows it",
         )
-    return max(found, key=lambda pair: pair[1].not_after)
+    if not alias:
+        return max(found.values(), key=lambda pair: pair[1].not_after)
+    chosen = [alias] if alias in found else [name for name in found if name.casefold() == alias.casefold()]
+    if len(chosen) != 1:
+        raise ProfileError(
+            "keystore_alias",
+            f'the keystore {path} has no private key "{alias}": it has {_named(found)}',
+            "set the Alias of the MID Protocol Profile to one of them, or leave it empty",
+        )
+    return found[chosen[0]]
+
+
+def _named(aliases: Iterable[str]) -> str:
+    names = sorted(aliases)
+    return ", ".join(f'"{name}"' for name in names[:MOST_NAMED]) + (" and more" if len(names) > MOST_NAMED else "")
 
 
 def _not_bcfks(path: Path, kind: str, agent: Path) -> ProfileError:

@@ -8,6 +8,7 @@ MidError
   InstanceError        the instance was asked
     InstanceUnreachable   and there is no answer: try again later
     InstanceRefused       and it said no: trying again changes nothing
+  SecretUnavailable    the external credential store does not hand a secret out
   SealedSecretRefused  a sealed secret is not for this MID Server, record or column
 """
 
@@ -53,6 +54,10 @@ class InstanceRefused(InstanceError):
         super().__init__(sentence, hint)
         self.code = code
         self.status = status
+
+
+class SecretUnavailable(MidError):
+    """Raised when the external credential store has no such secret, or no answer."""
 
 
 class SealedSecretRefused(MidError):

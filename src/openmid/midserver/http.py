@@ -65,9 +65,12 @@ class RestRunner:
         attempt, base = Attempt(""), self._base(probe)
         try:
             parts = _split(probe.url)
+            await self._registry.ready(parts.scheme)
             client, default_port = self._prepare(probe, parts)
             attempt = Attempt(parts.hostname or "", client.facts)
             base = self._base(probe, parts.hostname or "", parts.port or default_port)
+            if client.trusted_by and not probe.ca_certificates:
+                base = replace(base, trust="truststore", truststore=client.trusted_by)
             answer = await self._call(probe, client, _target(parts, default_port, probe.query), attempt)
         except (
             aiohttp.ClientError,

@@ -11,12 +11,13 @@ from pathlib import Path
 import structlog
 
 from openmid import __version__
+from openmid.midserver import profiles
 from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.instance_client import InstanceClient
-from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
+from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.redact import learn
 from openmid.wire.messages import (
     ConfigurationAnswer,
@@ -24,7 +25,6 @@ from openmid.wire.messages import (
     EnrolRequest,
     Heartbeat,
     HeartbeatAnswer,
-    Profile,
     SignedProof,
 )
 from openmid.wire.sealing import SealedFor
@@ -208,21 +208,10 @@ class Link:
             InstanceError: as `InstanceClient.call`.
         """
         answer = await self.client.call("/configuration", {}, ConfigurationAnswer)
-        await self._registry.apply([self._opened(profile) for profile in answer.profiles])
+        mid_sys_id = self._config.required("mid_sys_id")
+        await self._registry.apply([profiles.opened(self._key, mid_sys_id, profile) for profile in answer.profiles])
         self.configuration = self.wanted_configuration = answer.configuration
         self.changed()
-
-    def _opened(self, profile: Profile) -> OpenedProfile:
-        mid_sys_id = self._config.required("mid_sys_id")
-        bound = SealedFor(mid=mid_sys_id, table="mid_protocol_profile", record=profile.sys_id, column="password")
-        password = problem = ""
-        try:
-            password = self._key.open(profile.password, bound) if profile.password else ""
-        except SealedSecretRefused as error:
-            problem = str(error)
-        return OpenedProfile(
-            profile.sys_id, profile.protocol, profile.keystore_path, profile.default_port, password, problem
-        )
 
     def _path(self, name: str) -> Path:
         return self._config.agent / name

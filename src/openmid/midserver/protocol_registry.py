@@ -1,72 +1,67 @@
 """MID Protocol Profiles become URL schemes: `mauth` is HTTPS with that profile's client certificate.
 
-A profile that does not load touches no other. When only the file of a loaded profile changes and does not load, the old
-identity is kept and the reason is reported; a changed profile never falls back to what it was before.
+Each protocol is loaded, watched and tried again by itself: one that does not load touches no other. When a changed file or
+a changed profile does not load, the certificate that was loaded before stays in use, and the reason is reported.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 
 import structlog
 
-from openmid.midserver import client_identity
-from openmid.midserver.client_identity import ADVISED_PASSWORD_LENGTH, ClientIdentity, ProfileError
+from openmid.midserver import profiles
+from openmid.midserver.client_identity import ProfileError
+from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
+from openmid.midserver.profile_loader import ProfileLoader
+from openmid.midserver.profiles import OpenedProfile
+from openmid.midserver.registered import Registered
 from openmid.midserver.tls_client import TlsClient
 from openmid.wire.messages import ProfileStatus
+
+__all__ = ["NotRegistered", "OpenedProfile", "ProtocolRegistry"]
 
 log = structlog.get_logger()
 
 PLAIN = "https"
 """The one scheme that is always there: the same path without a client certificate."""
-
-Signature = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class OpenedProfile:
-    """A MID Protocol Profile with its password in clear. Two that are equal need no reload."""
-
-    sys_id: str
-    protocol: str
-    keystore_path: str
-    default_port: int
-    password: str = field(repr=False)
-    problem: str = ""
-    """Why the sealed password did not open, if it did not."""
+PATIENCE_SECONDS = 5.0
+"""So long a new configuration waits for its protocols: calls of one that takes longer wait for it, others do not."""
 
 
 class NotRegistered(Exception):
     """Raised for a scheme that no profile has given to this MID Server."""
 
 
-@dataclass
-class _Registered:
-    profile: OpenedProfile
-    path: Path
-    client: TlsClient | None = None
-    error: ProfileError | None = None
-    signature: Signature | None = None
-
-
 class ProtocolRegistry:
     """The schemes that calls may use, by name."""
 
-    def __init__(self, agent: Path, egress: Egress, *, enforced: bool) -> None:
-        self._agent = agent
-        self._egress = egress
-        self._enforced = enforced
-        self._plain = TlsClient(None, egress, enforced=enforced)
-        self._by_protocol: dict[str, _Registered] = {}
+    def __init__(self, agent: Path, egress: Egress, *, enforced: bool, config: Config | None = None) -> None:
+        """`config` has the keystores of profiles that have none of their own, truststores, and the external store.
+
+        Raises:
+            ConfigError: the external credential store or the truststore of config.xml cannot be used.
+        """
+        self._loader = ProfileLoader(agent, egress, enforced=enforced, config=config)
+        self._plain = self._loader.plain(PLAIN)
+        self._by_protocol: dict[str, Registered] = {}
+        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
+        self._unknown: set[str] = set()
 
     def names(self) -> tuple[str, ...]:
         """Every protocol that a profile has registered, loaded or not."""
         return tuple(sorted(self._by_protocol))
+
+    async def ready(self, protocol: str) -> None:
+        """Wait while a protocol is loaded for the first time. A store that is far away takes its time."""
+        entry = self._by_protocol.get(protocol)
+        if entry is not None:
+            await entry.settled.wait()
 
     def client(self, protocol: str) -> tuple[TlsClient, int]:
         """The client for a scheme, and its default port.
@@ -81,115 +76,66 @@ class ProtocolRegistry:
         if entry is None:
             raise NotRegistered(protocol)
         if entry.client is None:
-            assert entry.error
-            raise entry.error
-        return entry.client, entry.profile.default_port
+            raise entry.error or ProfileError("keystore_loading", "its keystore is still being loaded", "try again")
+        return entry.client, entry.port
 
-    async def apply(self, profiles: Iterable[OpenedProfile]) -> None:
+    async def apply(self, wanted: Iterable[OpenedProfile]) -> None:
         """Bring the registry to this configuration; only what changed is loaded."""
-        wanted = {profile.protocol: profile for profile in profiles}
+        by_protocol = {profile.protocol: profile for profile in wanted}
         async with self._changing:
-            for protocol in [name for name in self._by_protocol if name not in wanted]:
+            for protocol in [name for name in self._by_protocol if name not in by_protocol]:
                 log.info(f"protocol {protocol} is no longer registered")
-                await self._drop(self._by_protocol.pop(protocol))
-            for protocol, profile in wanted.items():
-                before = self._by_protocol.get(protocol)
-                if before is None or before.profile != profile:
-                    await self._replace(protocol, profile, before)
+                await self._drop(protocol)
+            loads = [load for profile in by_protocol.values() if (load := self._changed(profile))]
+            if loads:
+                await asyncio.wait(loads, timeout=PATIENCE_SECONDS)
+        self._look_for_unknown(set(by_protocol))
 
-    async def _replace(self, protocol: str, profile: OpenedProfile, before: _Registered | None) -> None:
-        entry = _Registered(profile, self._agent / profile.keystore_path)
-        await self._load(entry)
-        self._by_protocol[protocol] = entry
-        if before is not None:
-            await self._drop(before)
+    def _changed(self, profile: OpenedProfile) -> asyncio.Task[None] | None:
+        entry = self._by_protocol.get(profile.protocol)
+        if entry is None:
+            entry = self._by_protocol[profile.protocol] = Registered(profile, self._loader)
+            load = self._start(profile.protocol, entry.load())
+            self._start(profile.protocol, entry.watch())
+            return load
+        return self._start(profile.protocol, entry.change(profile)) if entry.profile != profile else None
+
+    def _start(self, protocol: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        tasks = self._tasks.setdefault(protocol, set())
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
+
+    def _look_for_unknown(self, known: set[str]) -> None:
+        """Told once: a name in config.xml that no profile has is most likely a typing mistake."""
+        found = profiles.in_config(self._loader.config) - known if self._loader.config else set()
+        for protocol in sorted(found - self._unknown - {PLAIN}):
+            log.warning(
+                f"config.xml speaks of the protocol {protocol}, and no MID Protocol Profile of that name applies here"
+            )
+        self._unknown = found
 
     async def refresh(self) -> None:
-        """Load again whatever lies changed on disk: a renewed certificate, a keystore that was missing."""
-        async with self._changing:
-            for entry in self._by_protocol.values():
-                if _signature(entry.path) != entry.signature:
-                    old = entry.client
-                    await self._load(entry)
-                    if old is not None and entry.client is not old:
-                        await old.retire()
+        """Look at once what each protocol looks at every second: whether its files have changed."""
+        await asyncio.gather(*(entry.look() for entry in self._by_protocol.values()))
 
-    async def _load(self, entry: _Registered) -> None:
-        """Load a profile's keystore in a thread: deriving its key takes a while, on purpose."""
-        protocol = entry.profile.protocol
-        entry.signature = _signature(entry.path)
-        try:
-            identity = await asyncio.to_thread(self._identity, entry)
-            client = TlsClient(identity, self._egress, enforced=self._enforced)
-            client.context("")  # OpenSSL's own opinion of the key and its certificate
-        except ProfileError as error:
-            entry.error = error
-        except ValueError as error:
-            entry.error = ProfileError("key_mismatch", f"the keystore {entry.path}: {error}", f"check {entry.path}")
-        else:
-            entry.client, entry.error = client, None
-        self._report(protocol, entry)
-
-    def _identity(self, entry: _Registered) -> ClientIdentity:
-        if entry.profile.problem:
-            remedy = "set the password in the MID Protocol Profile again"
-            raise ProfileError("sealed_password", entry.profile.problem, remedy)
-        return client_identity.load(entry.path, entry.profile.password, agent=self._agent, enforced=self._enforced)
-
-    def _report(self, protocol: str, entry: _Registered) -> None:
-        if entry.error is not None:
-            kept = "; the certificate loaded before is still used" if entry.client else ""
-            log.warning(f"protocol {protocol} did not load: {entry.error}{kept}", remedy=entry.error.remedy)
-            return
-        assert entry.client
-        facts = entry.client.facts
-        log.info(f"protocol {protocol} is registered", subject=facts.subject, not_after=facts.not_after)
-        if facts.expired:
-            log.warning(f"the client certificate of protocol {protocol} has expired", keystore=str(entry.path))
-        if self._enforced and len(entry.profile.password) < ADVISED_PASSWORD_LENGTH:
-            log.warning(f"the store password of protocol {protocol} is shorter than 14 characters")
-
-    @staticmethod
-    async def _drop(entry: _Registered) -> None:
-        if entry.client is not None:
-            await entry.client.retire()
+    async def _drop(self, protocol: str) -> None:
+        entry, tasks = self._by_protocol.pop(protocol), self._tasks.pop(protocol, set())
+        for task in list(tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        entry.settled.set()
+        await entry.retire()
 
     def statuses(self) -> list[ProfileStatus]:
-        """What the heartbeat says of each profile. An expired certificate is loaded, and flagged."""
-        return [_status(entry) for _, entry in sorted(self._by_protocol.items())]
+        """What the heartbeat says of each profile."""
+        return [entry.status() for _, entry in sorted(self._by_protocol.items())]
 
     async def close(self) -> None:
-        """Close every pool."""
-        for entry in self._by_protocol.values():
-            await self._drop(entry)
+        """Stop watching, and close every pool."""
+        for protocol in self.names():
+            await self._drop(protocol)
         await self._plain.retire()
-
-
-def _signature(path: Path) -> Signature | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _status(entry: _Registered) -> ProfileStatus:
-    profile, identity = entry.profile, entry.client.identity if entry.client else None
-    code, error, remedy = "", "", ""
-    if entry.error is not None:
-        code, error, remedy = entry.error.code, str(entry.error), entry.error.remedy
-    elif identity and identity.facts.expired:
-        code, error = "certificate_expired", f"the client certificate has expired ({identity.facts.not_after})"
-        remedy = f"have it renewed and put the new one into {entry.path}"
-    return ProfileStatus(
-        sys_id=profile.sys_id,
-        protocol=profile.protocol,
-        loaded=identity is not None,
-        keystore_type=identity.keystore_type if identity else "",
-        subject=identity.facts.subject if identity else "",
-        serial=identity.facts.serial if identity else "",
-        not_after=identity.facts.not_after if identity else "",
-        error_code=code,
-        error=error,
-        remedy=remedy,
-    )
+        self._loader.close()

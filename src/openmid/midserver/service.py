@@ -42,7 +42,7 @@ async def serve(config: Config, proof: Proof | None) -> None:
     key = agent_key.load_or_create(config.agent, name)
     secure_values.protect(config)
     client = InstanceClient.of(config)
-    registry = ProtocolRegistry(config.agent, egress, enforced=enforced)
+    registry = ProtocolRegistry(config.agent, egress, enforced=enforced, config=config)
     link = Link(config, key, client, registry, guard)
     link.report_egress(egress.sentences())
     link.changed = lambda: _write_status(config, key, link, registry)

@@ -21,8 +21,20 @@ MOST_CONTEXTS = 64
 class TlsClient:
     """Use it between `acquire` and `release`; `retire` closes it once the last user has released it."""
 
-    def __init__(self, identity: ClientIdentity | None, egress: Egress, *, enforced: bool) -> None:
+    def __init__(
+        self,
+        identity: ClientIdentity | None,
+        egress: Egress,
+        *,
+        enforced: bool,
+        trusted: str | bytes = "",
+        trusted_by: str = "",
+    ) -> None:
+        """`trusted` are the certificates of the truststore `trusted_by`, for calls that bring no CA certificates; without
+        one the system's authorities count."""
         self.identity = identity
+        self.trusted_by = trusted_by
+        self._trusted = trusted
         self._egress = egress
         self._enforced = enforced
         self._contexts: OrderedDict[bytes, ssl.SSLContext] = OrderedDict()
@@ -36,7 +48,7 @@ class TlsClient:
         return self.identity.facts if self.identity else CertificateFacts()
 
     def context(self, ca_certificates: str) -> ssl.SSLContext:
-        """The context that trusts `ca_certificates` (PEM), or the system's authorities. aiohttp pools by context.
+        """The context that trusts `ca_certificates` (PEM), or what is trusted by default. aiohttp pools by context.
 
         Raises:
             ValueError: the certificates are not PEM, or OpenSSL refuses the client's key.
@@ -51,7 +63,7 @@ class TlsClient:
         return context
 
     def _new(self, ca_certificates: str) -> ssl.SSLContext:
-        context = tls.client_context(ca_certificates, enforced=self._enforced)
+        context = tls.client_context(ca_certificates or self._trusted, enforced=self._enforced)
         if self.identity is not None:
             tls.present(context, self.identity.key, self.identity.chain)
         return context

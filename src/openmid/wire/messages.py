@@ -55,7 +55,10 @@ def rekey_statement(mid_sys_id: str, public_key: str) -> bytes:
 
 
 class ProfileStatus(msgspec.Struct, frozen=True):
-    """Whether a MID Protocol Profile loaded here, with which certificate, until when (ISO 8601), or why not."""
+    """Whether a MID Protocol Profile loaded here, with which certificate, until when (ISO 8601), or why not.
+
+    `loaded` with an `error`: the certificate loaded before stays in use, and `error` says why the new one is not.
+    """
 
     sys_id: str
     protocol: str
@@ -67,6 +70,7 @@ class ProfileStatus(msgspec.Struct, frozen=True):
     error_code: str = ""
     error: str = ""
     remedy: str = ""
+    note: str = ""  # what is configured as well, and not used
 
 
 class SignedProof(msgspec.Struct, frozen=True):
