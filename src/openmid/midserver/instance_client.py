@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from openmid import __version__, keystore
+from openmid import __version__
 from openmid.diagnosis import Evidence, diagnose
 from openmid.keystore import KeystoreError
-from openmid.midserver import redact, secret_key, tls
+from openmid.midserver import redact, secret_key, tls, truststore
 from openmid.midserver.config import Config
 from openmid.midserver.connector import CURRENT, Attempt, Connector
 from openmid.midserver.errors import ConfigError, InstanceRefused, InstanceUnreachable, StartError
@@ -32,11 +32,11 @@ TRUSTSTORE = "mid.https.truststore.path"
 class InstanceClient:
     """One instance. Every failure is an InstanceUnreachable (try again) or an InstanceRefused (do not)."""
 
-    def __init__(self, url: str, context: ssl.SSLContext, truststore: Path) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext, trusted_by: Path) -> None:
         self.url = url.rstrip("/")
         parts = urlsplit(self.url)
         self._base = Evidence("request", parts.hostname or "", parts.port or 443, trust="truststore",
-                              truststore=str(truststore), mid="on this host", timeout_ms=ANSWER_SECONDS * 1000)  # fmt: skip
+                              truststore=str(trusted_by), mid="on this host", timeout_ms=ANSWER_SECONDS * 1000)  # fmt: skip
         self._context = context
         self._authorization: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -53,8 +53,9 @@ class InstanceClient:
         if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
             raise ConfigError(f'the parameter "url" in {config.path} is "{url}"', "an https:// URL belongs there")
         path = config.agent / config.required(TRUSTSTORE)
+        password = config.parameter("mid.https.truststore.password") or secret_key.read(config.agent)
         try:
-            context = tls.client_context(_trusted(config, path), enforced=config.fips_enforced)
+            context = tls.client_context(truststore.trusted(path, password), enforced=config.fips_enforced)
         except (KeystoreError, OSError, ValueError) as error:
             raise StartError(
                 f"the truststore {path} cannot be used: {error}", f"put the instance's CA into {path}"
@@ -116,12 +117,3 @@ class InstanceClient:
         """Close the pool."""
         if self._session is not None:
             await self._session.close()
-
-
-def _trusted(config: Config, path: Path) -> str | bytes:
-    """PEM text, or the trusted certificates of a BCFKS truststore."""
-    if keystore.detect(path) == "PEM":
-        return path.read_text("ascii")
-    password = config.parameter("mid.https.truststore.password") or secret_key.read(config.agent)
-    store = keystore.load(path, redact.learn(password), terms=keystore.Terms(old_algorithms=False))
-    return b"".join(entry.certificate for entry in store.certificates().values())
