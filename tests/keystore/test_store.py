@@ -164,7 +164,7 @@ class TestFiles:
         def refused(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "open", refused)
+        monkeypatch.setattr(files, "open", refused, raising=False)
         with pytest.raises(keystore.FileProblem, match="may not be read by this user"):
             keystore.detect(tmp_path / "secret")
 
