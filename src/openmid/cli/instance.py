@@ -100,15 +100,43 @@ def instance() -> None:
     callback=_host_names,
     help="A name by which browsers and MID Servers call it.",
 )
+@click.option(
+    "--certificate", type=click.Path(dir_okay=False, resolve_path=True), help="Its certificate and chain, PEM."
+)
+@click.option("--key", type=click.Path(dir_okay=False, resolve_path=True), help="The certificate's key, PEM.")
+@click.option("--behind-proxy", "proxies", multiple=True, metavar="ADDRESS", help="A reverse proxy that ends TLS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @sentences
-def init(folder: Path, host: str | None, port: int | None, public_names: tuple[str, ...], as_json: bool) -> None:
-    """Make an instance's folder: database, administrator, CA. Run again, it brings the folder up to date."""
+def init(
+    folder: Path,
+    host: str | None,
+    port: int | None,
+    public_names: tuple[str, ...],
+    certificate: str | None,
+    key: str | None,
+    proxies: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make an instance's folder: database, administrator, CA. Run again, it brings the folder up to date.
+
+    Without --certificate and --key the instance makes a CA of its own and renews its certificate. Given files stay where
+    they are, and are read again when they change. Behind a proxy it speaks plain HTTP to that proxy's addresses: pass the
+    headers Host, X-Forwarded-For and X-Forwarded-Proto on.
+    """
     from openmid.instance.folder import Folder, Listen
     from openmid.instance.setup import ADMIN, initialise
 
+    if bool(certificate) != bool(key):
+        raise click.UsageError("--certificate and --key belong together")
     before = Folder(folder).listen() if Folder(folder).settings.exists() else Listen()
-    listen = Listen(host or before.host, port or before.port, public_names or before.public_names)
+    listen = Listen(
+        host or before.host,
+        port or before.port,
+        public_names or before.public_names,
+        certificate or before.certificate,
+        key or before.key,
+        proxies or before.proxies,
+    )
     made, password = initialise(folder, listen)
     if as_json:
         found = {"url": listen.url, "ca": str(made.ca), "user": ADMIN if password else None, "password": password}

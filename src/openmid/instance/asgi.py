@@ -75,5 +75,5 @@ def application() -> Starlette:
         routes.append(Mount("/static", StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)))
     pages = limited(cast("ASGIApp", get_asgi_application()), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     routes.append(Mount("/", pages))
-    hosts = Middleware(KnownHost, names=settings.ALLOWED_HOSTS)
+    hosts = Middleware(KnownHost, names=settings.ALLOWED_HOSTS, https=settings.OPENMID_BEHIND_PROXY)
     return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers=HANDLERS)

@@ -1,6 +1,6 @@
 """The instance's folder: everything that it keeps, and nothing outside it.
 
-instance.json       host, port and public names; retention_days
+instance.json       host, port and public names; certificate and key, or proxies; retention_days
 openmid.sqlite3     the database
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ class Listen:
     host: str = "127.0.0.1"
     port: int = 8443
     public_names: tuple[str, ...] = field(default=())
+    certificate: str = ""
+    """A PEM file with the server's certificate and chain; empty: the instance has a CA of its own."""
+    key: str = ""
+    proxies: tuple[str, ...] = field(default=())
+    """Addresses of the reverse proxies that end TLS before it; then it speaks plain HTTP, to them."""
 
     @property
     def names(self) -> list[str]:
@@ -41,6 +46,8 @@ class Listen:
     def url(self) -> str:
         """The instance's address, as a browser and a MID Server use it."""
         name = self.names[0]
+        if self.proxies:
+            return f"https://{name}"
         return f"https://{f'[{name}]' if ':' in name else name}:{self.port}"
 
 
@@ -90,7 +97,9 @@ class Folder:
         """
         stored = self.stored()
         try:
-            return Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
+            listen = Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
+            given = {name: str(stored.get(name, "")) for name in ("certificate", "key")}
+            return replace(listen, proxies=tuple(stored.get("proxies", ())), **given)
         except (ValueError, KeyError, TypeError) as error:
             raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
-import ssl
 import sys
 import time
 from types import FrameType
@@ -13,7 +13,6 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from openmid.fips import policy
 from openmid.instance import fips, guard, tls
 from openmid.instance.errors import InstanceError, PortInUseError
 from openmid.instance.folder import Folder, Listen
@@ -24,6 +23,8 @@ KEEP_ALIVE_S = 75  # longer than a MID Server is silent: a TLS handshake costs m
 
 
 TICKS = round(guard.SWEEP_S * 10)
+RENEW_TICKS = 2 * TICKS
+"""Ten seconds."""
 
 
 class Protocol(guard.Guard, H11Protocol):
@@ -33,10 +34,14 @@ class Protocol(guard.Guard, H11Protocol):
 class Server(uvicorn.Server):
     """A server whose held claims and waits are answered at once when it is told to stop; a stop is exit status 0."""
 
+    tls: tls.ServerContext | None = None
+
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % TICKS == 0:
             guard.sweep(self.server_state.connections, time.monotonic())
+            if self.tls is not None and counter % RENEW_TICKS == 0:
+                await asyncio.to_thread(self.tls.renew)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -54,30 +59,39 @@ def serve(folder: Folder) -> None:
     from openmid.instance.asgi import application
 
     listen = folder.listen()
-    tls.ensure(folder, listen.names)
+    secure = None
+    if not listen.proxies:
+        if not listen.certificate:
+            tls.ensure(folder, listen.names)
+        secure = tls.ServerContext(folder, listen)
     found = bind(listen)
     guard.door.most = guard.most_connections()
     config = uvicorn.Config(
         application(),
         http=Protocol,
-        ssl_certfile=str(folder.server),
-        ssl_keyfile_password=folder.secret("tls.password"),
-        ssl_ciphers=":".join(policy.TLS12_SUITES),
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(listen.proxies),
+        forwarded_allow_ips=list(listen.proxies),
         lifespan="on",
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     config.load()
-    assert config.ssl is not None
-    config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    print(f"openmid: the instance listens on {listen.url}", file=sys.stderr, flush=True)  # noqa: T201
+    config.ssl = secure.context if secure else None
+    print(f"openmid: the instance listens on {_where(listen)}", file=sys.stderr, flush=True)  # noqa: T201
     fips.say()
-    Server(config).run(sockets=[found])
+    server = Server(config)
+    server.tls = secure
+    server.run(sockets=[found])
+
+
+def _where(listen: Listen) -> str:
+    if listen.proxies:
+        return f"http://{listen.host}:{listen.port} for the proxies {', '.join(listen.proxies)}, as {listen.url}"
+    return listen.url
 
 
 def bind(listen: Listen) -> socket.socket:

@@ -28,6 +28,7 @@ def _listen() -> Listen:
 SECRET_KEY = _folder.secret("django.key") if _folder else keys.identifier()
 DEBUG = False
 ALLOWED_HOSTS = [f"[{name}]" if ":" in name else name for name in _listen().names]
+OPENMID_BEHIND_PROXY = bool(_listen().proxies)
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"

@@ -61,7 +61,10 @@ def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
         fips.enforce(folder)
         for secret in ("field.key", "django.key"):
             folder.secret(secret, create=not folder.database.exists())
-        tls.ensure(folder, listen.names)
+        if listen.certificate:
+            tls.check_given(listen)
+        elif not listen.proxies:
+            tls.ensure(folder, listen.names)
     except OSError as error:
         raise FolderError(f"{path} cannot be written: {error.strerror}", "choose a folder of your own") from None
     _setup(folder)

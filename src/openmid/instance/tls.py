@@ -1,24 +1,38 @@
-"""The instance's own CA and server certificate, for those who bring none.
+"""The server's certificate: one that is given, or one of the instance's own CA, for those who bring none.
 
-Keys are made by `fips.keys` and lie encrypted (PKCS#8, AES-256) under a password in `secrets/tls.password`.
+Our own keys are made by `fips.keys` and lie encrypted (PKCS#8, AES-256) under a password in `secrets/tls.password`.
+A context takes up a renewed certificate while the instance runs: connections from then on are made with it.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
+import os
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openmid.fips import keys
-from openmid.instance.folder import Folder, write
+from openmid.fips import keys, policy
+from openmid.instance.errors import InstanceError
+from openmid.instance.folder import Folder, Listen, write
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+log = logging.getLogger("openmid.instance")
+PAIR = (
+    "name a certificate with its chain and its key, both PEM: openmid instance init DIR --certificate FILE --key FILE"
+)
 CA_LIFE = timedelta(days=3650)
 SERVER_LIFE = timedelta(days=397)
 RENEW_BEFORE = timedelta(days=30)
+
+
+class TlsError(InstanceError):
+    """Raised when a certificate that was given cannot be used."""
 
 
 def ensure(folder: Folder, names: list[str]) -> None:
@@ -29,6 +43,69 @@ def ensure(folder: Folder, names: list[str]) -> None:
         _make_ca(folder, password)
     if not _is_current(folder, names):
         _make_server(folder, password, names)
+
+
+class ServerContext:
+    """The TLS context of the server, and the files that it is made of."""
+
+    def __init__(self, folder: Folder, listen: Listen) -> None:
+        """Raises TlsError: a given certificate cannot be used."""
+        self._folder = folder
+        self._listen = listen
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.set_ciphers(":".join(policy.TLS12_SUITES))
+        self._load()
+
+    def renew(self) -> None:
+        """Take up what has changed on the disk, or renew our own; what cannot be used is logged, and the old one stays."""
+        try:
+            if not self._listen.certificate:
+                ensure(self._folder, self._listen.names)
+            if self._seen != self._look():
+                self._load()
+                log.info("the server's certificate was taken up anew")
+        except (InstanceError, OSError) as error:
+            self._seen = self._look()
+            log.error("the server's certificate stays as it was: %s", error)  # noqa: TRY400  a sentence is enough
+
+    def _load(self) -> None:
+        self._seen = self._look()
+        if self._listen.certificate:
+            check_given(self._listen)
+            self.context.load_cert_chain(self._listen.certificate, self._listen.key, password=_no_password)
+        else:
+            self.context.load_cert_chain(self._folder.server, password=self._folder.secret("tls.password"))
+
+    def _look(self) -> tuple[float, ...]:
+        paths = [self._listen.certificate, self._listen.key] if self._listen.certificate else [self._folder.server]
+        return tuple(os.stat(path).st_mtime if os.path.exists(path) else 0.0 for path in paths)  # noqa: PTH110, PTH116
+
+
+def check_given(listen: Listen) -> None:
+    """Whether the given certificate and key can be used.
+
+    Raises:
+        TlsError: one cannot be read, they do not belong together, or the certificate has another name or has expired.
+    """
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificates(Path(listen.certificate).read_bytes())[0]
+        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trial.load_cert_chain(listen.certificate, listen.key, password=_no_password)
+    except ssl.SSLError as error:
+        raise TlsError(f"{listen.certificate} and {listen.key} do not belong together: {error.reason}", PAIR) from None
+    except OSError as error:
+        raise TlsError(f"{error.filename or listen.key} cannot be read: {error.strerror}", PAIR) from None
+    except ValueError as error:
+        raise TlsError(f"{listen.certificate} holds no certificate: {error}", PAIR) from None
+    if certificate.not_valid_after_utc < datetime.now(UTC):
+        raise TlsError(f"{listen.certificate} has expired ({certificate.not_valid_after_utc:%Y-%m-%d})", "renew it")
+
+
+def _no_password() -> str:
+    raise TlsError("the server's key is encrypted", "give a key without a password, readable for this user only")
 
 
 def _is_current(folder: Folder, names: list[str]) -> bool:

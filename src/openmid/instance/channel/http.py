@@ -20,6 +20,7 @@ from openmid.wire.messages import Refusal
 T = TypeVar("T")
 log = logging.getLogger("openmid.channel")
 SMALL = 1024 * 1024
+PROXY_HINT = "the proxy passes X-Forwarded-Proto on, and its address is one of --behind-proxy"
 HOST_HINT = "add the name: openmid instance init DIR --public-name NAME"
 RESULTS = 64 * 1024 * 1024
 """Bytes of a body of results: several answers of partners, each at most `probes.MAX_BODY_BYTES` before its encoding."""
@@ -83,18 +84,27 @@ def limited(app: ASGIApp, limit: int) -> ASGIApp:
 
 
 class KnownHost:
-    """Answers 400 where Host is none of `names`: a page that has its own name point here (DNS rebinding) gets no further."""
+    """Answers 400 where Host is none of `names`: a page that has its own name point here (DNS rebinding) gets no further;
+    and, where `https` is asked for, to whoever comes past the proxy that makes it."""
 
-    def __init__(self, app: ASGIApp, names: list[str]) -> None:
+    def __init__(self, app: ASGIApp, names: list[str], https: bool = False) -> None:
         self.app = app
         self.names = names
+        self.https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not validate_host(_host(scope), self.names):
-            refusal = Refusal("unknown_host", "this instance is not called so", HOST_HINT)
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is not None:
             await Json(refusal, status_code=400)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        if self.https and scope["scheme"] != "https":
+            return Refusal("not_https", "this instance is called through its proxy, over HTTPS", PROXY_HINT)
+        if not validate_host(_host(scope), self.names):
+            return Refusal("unknown_host", "this instance is not called so", HOST_HINT)
+        return None
 
 
 def _host(scope: Scope) -> str:
