@@ -17,6 +17,7 @@ from openmid.midserver import profiles
 from openmid.midserver.client_identity import ProfileError
 from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
+from openmid.midserver.errors import ConfigError
 from openmid.midserver.profile_loader import ProfileLoader
 from openmid.midserver.profiles import OpenedProfile
 from openmid.midserver.registered import Registered
@@ -47,11 +48,17 @@ class ProtocolRegistry:
             ConfigError: the external credential store or the truststore of config.xml cannot be used.
         """
         self._loader = ProfileLoader(agent, egress, enforced=enforced, config=config)
-        self._plain = self._loader.plain(PLAIN)
+        self._plain = self._plain_client()
         self._by_protocol: dict[str, Registered] = {}
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
         self._changing = asyncio.Lock()
         self._unknown: set[str] = set()
+
+    def _plain_client(self) -> TlsClient:
+        try:
+            return self._loader.plain(PLAIN)
+        except ProfileError as error:
+            raise ConfigError(str(error), error.remedy) from error
 
     def names(self) -> tuple[str, ...]:
         """Every protocol that a profile has registered, loaded or not."""
