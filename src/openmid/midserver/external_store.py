@@ -159,7 +159,7 @@ def _class(kind: str) -> Callable[[Options], ExternalStore]:
     module, _, name = BUILT_IN.get(kind, kind).partition(":")
     try:
         found: Callable[[Options], ExternalStore] = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f'the external credential store "{kind}" cannot be used: {error}',
             f'"{STORE}" in config.xml is {", ".join(BUILT_IN)}, or a class that this Python can import',
