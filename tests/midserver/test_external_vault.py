@@ -37,6 +37,7 @@ class FakeVault:
     ca: Path
     answers: dict[str, tuple[int, Any] | Callable[[], tuple[int, Any]]]
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)  # method, path, token, namespace
+    context: ssl.SSLContext = field(default_factory=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
     @staticmethod
     def v2(**fields: Any) -> tuple[int, Any]:
@@ -68,11 +69,10 @@ def serve(authority: Authority, tmp_path: Path, name: str) -> Iterator[FakeVault
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # handshakes that fail on purpose
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.ca.issue_cert(name).configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     (tmp_path / "vault-ca.pem").write_text(authority.pem)
     fake = FakeVault(f"https://localhost:{server.server_port}", tmp_path / "vault-ca.pem", {})
+    authority.ca.issue_cert(name).configure_cert(fake.context)
+    server.socket = fake.context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield fake

@@ -128,7 +128,7 @@ class Vault:
                 "is it sealed, or starting?",
             )
         except requests.exceptions.SSLError as error:
-            sentence, hint = f"{vault} is not trusted: {_reason(error)}", f"put its CA into the file of {STORE}.ca"
+            sentence, hint = _untrusted(vault, error)
         except requests.exceptions.Timeout:
             sentence, hint = f"{vault} does not answer in time", "check that it runs, and firewalls on the way"
         except requests.exceptions.RequestException:
@@ -160,7 +160,11 @@ def _context(options: Options) -> ssl.SSLContext:
         raise ConfigError(f"{path}, which {STORE}.ca names, cannot be used: {error}", "a PEM certificate") from error
 
 
-def _reason(error: Exception) -> str:
+def _untrusted(vault: str, error: Exception) -> tuple[str, str]:
     """OpenSSL's words out of requests' and urllib3's."""
     found = re.search(r"certificate verify failed: ([^(\"']+)", str(error))
-    return found[1].strip() if found else "its certificate is refused"
+    if found:
+        return f"{vault} is not trusted: {found[1].strip()}", f"put its CA into the file of {STORE}.ca"
+    reason = re.search(r"\[SSL: (\w+)\]", str(error))
+    words = reason[1].replace("_", " ").lower() if reason else "the handshake fails"
+    return f"there is no TLS with {vault}: {words}", "it has to offer TLS 1.2 or 1.3 with what this MID Server allows"
