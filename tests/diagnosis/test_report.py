@@ -11,13 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmid.diagnosis import Evidence, diagnose
-from openmid.diagnosis.causes import CAUSES
+from openmid.diagnosis.causes import CAUSES, PASSING
 from openmid.diagnosis.handshake import ALERTS, leaf
 
 TLS = Evidence("tls", "partner.example", 443)
 ASKED = replace(TLS, certificate_requested=True, client_subject="CN=c")
 
+PROXIED = Evidence("tunnel", "partner.example", 443, proxy="proxy.example:3128")
+
 CASES = {
+    "proxy_unreachable": replace(PROXIED, phase="connect", errno=errno.ECONNREFUSED),
+    "proxy_authentication_required": replace(PROXIED, proxy_status=407),
+    "proxy_refused": replace(PROXIED, proxy_status=403),
+    "proxy_target_unreachable": replace(PROXIED, proxy_status=502),
+    "proxy_invalid": replace(PROXIED, errno=errno.ECONNRESET, detail="it closed"),
+    "answer_unfinished": Evidence("answer", timed_out=True, bytes_received=True),
+    "request_timeout": Evidence("answer", timed_out=True, uploading=True),
+    "answer_header_too_large": Evidence("answer", bytes_received=True, header_too_large=True),
     "request_invalid": Evidence("request", detail="no"),
     "fips_required": Evidence("request", fips_required=True),
     "protocol_not_registered": Evidence("registry", protocol="mauth"),
@@ -59,8 +69,46 @@ def test_the_evidence_of_each_cause(code: str) -> None:
     assert cause.remedy
 
 
+NAMED = {
+    "redirect_refused",
+    "too_many_redirects",
+    "redirect_loop",
+    "credential_unknown",
+    "credential_unusable",
+    "oauth_token_refused",
+    "oauth_token_failed",
+    "attachment_unavailable",
+    "attachment_not_stored",
+    "cancelled",
+}
+
+
+@pytest.mark.parametrize("code", sorted(NAMED))
+def test_a_cause_that_the_one_who_failed_knows(code: str) -> None:
+    cause = diagnose(Evidence("answer", "partner.example", 443, code=code, detail="why", profile_remedy="r"))
+    assert cause.code == code
+    assert "{" not in cause.message + cause.remedy
+
+
 def test_every_cause_has_its_evidence() -> None:
-    assert set(CAUSES) - set(CASES) == {"profile_not_loaded"}  # it shows the profile's own code
+    assert set(CAUSES) - set(CASES) == {"profile_not_loaded", *NAMED}  # it shows the profile's own code
+
+
+def test_causes_that_pass_are_causes() -> None:
+    assert set(CAUSES) > PASSING
+
+
+def test_a_proxys_failure_is_not_the_partners() -> None:
+    assert diagnose(replace(PROXIED, phase="resolve")).code == "proxy_unreachable"
+    assert diagnose(replace(PROXIED, phase="connect", timed_out=True, timeout_ms=100)).message.endswith("within 0.1 s")
+    through = replace(PROXIED, phase="tls", tunnelled=True, timed_out=True)
+    assert diagnose(through).code == "tls_timeout"
+    assert "(through the proxy proxy.example:3128)" in diagnose(through).message
+
+
+def test_a_denied_proxy_is_opened_by_its_own_port() -> None:
+    denied = replace(PROXIED, phase="egress", denied="127.0.0.1", denied_port=3128)
+    assert '<allow host="127.0.0.1" port="3128"/>' in diagnose(denied).remedy
 
 
 def test_sentences_are_sentences() -> None:

@@ -18,6 +18,23 @@ class Template:
     remedy: str
 
 
+PASSING = frozenset(
+    {
+        "name_not_resolved",
+        "connection_refused",
+        "network_unreachable",
+        "connection_timeout",
+        "connection_lost",
+        "tls_timeout",
+        "request_timeout",
+        "answer_timeout",
+        "answer_unfinished",
+        "proxy_unreachable",
+        "proxy_target_unreachable",
+    }
+)
+"""Causes that may pass by themselves."""
+
 CAUSES: dict[str, Template] = {
     # The request itself
     "request_invalid": Template("the request cannot be sent: {detail}", "correct the step or the connection"),
@@ -59,6 +76,28 @@ CAUSES: dict[str, Template] = {
     "connection_lost": Template(
         "{target} closed the connection before its answer was complete{at}",
         "look into the partner's log of that moment; repeat the request if that does no harm",
+    ),
+    # The proxy before it
+    "proxy_unreachable": Template(
+        "the proxy {proxy} cannot be reached: {proxy_trouble}",
+        "check mid.proxy.host and mid.proxy.port in {config_path}, and that the proxy is up; "
+        "what needs no proxy belongs in mid.proxy.bypass_list",
+    ),
+    "proxy_authentication_required": Template(
+        "the proxy {proxy} wants to know who calls (407), and {proxy_user}",
+        "set mid.proxy.username and mid.proxy.password in {config_path} and restart the MID Server",
+    ),
+    "proxy_refused": Template(
+        "the proxy {proxy} refuses the way to {target}: status {proxy_status}",
+        "have the proxy allow CONNECT to {target}, or put {host} into mid.proxy.bypass_list in {config_path}",
+    ),
+    "proxy_target_unreachable": Template(
+        "the proxy {proxy} found no way to {target}: status {proxy_status}",
+        "check the connection's Host and Port, and that the proxy can reach them",
+    ),
+    "proxy_invalid": Template(
+        "{proxy} does not answer as an HTTP proxy does: {detail}",
+        "check mid.proxy.host and mid.proxy.port in {config_path}: an HTTP proxy that knows CONNECT belongs there",
     ),
     # The TLS handshake, seen from our side
     "tls_timeout": Template(
@@ -127,6 +166,52 @@ CAUSES: dict[str, Template] = {
     "answer_timeout": Template(
         "{target} took the request and did not answer within {seconds} s",
         "raise the step's or connection's timeout, or ask the partner why it is slow; it may have carried the request out",
+    ),
+    "answer_unfinished": Template(
+        "{target} began to answer and did not finish within {seconds} s",
+        "raise the step's or connection's timeout, or ask the partner for less; it may have carried the request out",
+    ),
+    "request_timeout": Template(
+        "{target} did not take the whole request within {seconds} s",
+        "raise the step's or connection's timeout, or ask the partner why it reads so slowly",
+    ),
+    "answer_header_too_large": Template(
+        "the header section of the answer of {target} is larger than this MID Server takes: {detail}",
+        "have the partner send fewer or shorter headers; cookies are a usual reason",
+    ),
+    "redirect_refused": Template(
+        "{target} sends the call on, and it is not followed: {detail}",
+        "call the place itself, with a connection for it; or have the partner correct its redirect",
+    ),
+    "too_many_redirects": Template(
+        "{target} sends the call on once more, after {detail}",
+        "call the last place itself, or raise the step's number of redirects",
+    ),
+    "redirect_loop": Template(
+        "the redirects go in circles: {target} sends the call back to {detail}", "have the partner mend its redirects"
+    ),
+    "credential_unknown": Template(
+        "the credential of the connection is not on the MID Server {mid}",
+        "check that the credential is active and applies to this MID Server",
+    ),
+    "credential_unusable": Template(
+        "the credential of the connection cannot be used on the MID Server {mid}: {detail}",
+        "enter its secret again, or look into the external credential store",
+    ),
+    "oauth_token_refused": Template(
+        "the token endpoint {target} gives no token: {detail}",
+        "check client ID, client secret and scope of the credential, and the token URL",
+    ),
+    "oauth_token_failed": Template("no token could be fetched: {detail}", "{profile_remedy}"),
+    "attachment_unavailable": Template(
+        "the attachment {detail}", "attach the file again; if it is there, look into the instance's log"
+    ),
+    "attachment_not_stored": Template(
+        "{target} answered, and the instance did not take the answer as an attachment: {detail}",
+        "look into the instance's log and its free disk space; the partner may have carried the request out",
+    ),
+    "cancelled": Template(
+        "the call to {target} was cancelled", "run it again if it was not meant; the partner may have carried it out"
     ),
     "response_too_large": Template(
         "the answer of {target} is larger than {limit_mb} MB",

@@ -62,3 +62,17 @@ class Evidence:
     limit: int = 0
     """The largest answer in bytes that was allowed."""
     fips_required: bool = False
+    code: str = ""
+    """The cause, where the one who failed knows it."""
+    denied_port: int = 0
+    proxy: str = ""
+    """host:port of the proxy before the partner; empty: none."""
+    proxy_user: str = ""
+    """Who the MID Server says that it is, to the proxy."""
+    tunnelled: bool = False
+    """Whether the proxy has let the connection through."""
+    proxy_status: int = 0
+    """What the proxy answered instead."""
+    uploading: bool = False
+    """Whether the request's body was still under way."""
+    header_too_large: bool = False

@@ -30,6 +30,7 @@ def diagnose(evidence: Evidence) -> Cause:
 
 _BY_PHASE = {"resolve": "name_not_resolved", "egress": "egress_denied", "request": "request_invalid"}
 
+_ON_THE_WAY = {"resolve", "connect", "tunnel"}
 _BY_TIMEOUT = {"resolve": "name_not_resolved", "connect": "connection_timeout", "tls": "tls_timeout"}
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
@@ -75,12 +76,16 @@ _BY_REASON = {
 
 
 def _code(evidence: Evidence) -> str:
+    if evidence.code:
+        return evidence.code
     if evidence.fips_required:
         return "fips_required"
     if evidence.phase == "registry":
         return "profile_not_loaded" if evidence.profile_message else "protocol_not_registered"
+    if evidence.proxy and not evidence.tunnelled and evidence.phase in _ON_THE_WAY:
+        return _proxy_code(evidence)
     if evidence.timed_out:
-        return _BY_TIMEOUT.get(evidence.phase, "answer_timeout")
+        return _BY_TIMEOUT.get(evidence.phase) or _late(evidence)
     if evidence.phase in _BY_PHASE:
         return _BY_PHASE[evidence.phase]
     if evidence.limit:
@@ -88,6 +93,23 @@ def _code(evidence: Evidence) -> str:
     if evidence.verify_code:
         return _BY_VERIFY_CODE.get(evidence.verify_code, "server_certificate_refused")
     return _tls_code(evidence) or _connection_code(evidence)
+
+
+def _late(evidence: Evidence) -> str:
+    if evidence.uploading:
+        return "request_timeout"
+    return "answer_unfinished" if evidence.bytes_received else "answer_timeout"
+
+
+def _proxy_code(evidence: Evidence) -> str:
+    if evidence.proxy_status == 407:
+        return "proxy_authentication_required"
+    if evidence.proxy_status in (502, 503, 504):
+        return "proxy_target_unreachable"
+    if evidence.proxy_status:
+        return "proxy_refused"
+    connected = evidence.phase == "tunnel" and not evidence.timed_out
+    return "proxy_invalid" if connected else "proxy_unreachable"
 
 
 def _tls_code(evidence: Evidence) -> str:
@@ -124,6 +146,8 @@ def _connection_code(evidence: Evidence) -> str:
         return "network_unreachable"
     if evidence.errno in _LOST or evidence.phase == "tls":
         return _lost(evidence)
+    if evidence.header_too_large:
+        return "answer_header_too_large"
     return "answer_invalid" if evidence.bytes_received else "call_failed"
 
 
@@ -157,7 +181,9 @@ def _words(evidence: Evidence, code: str) -> _Words:
     at = evidence.peer and evidence.peer != f"{evidence.host}:{evidence.port}"
     words.update(
         target=f"{evidence.host}:{evidence.port}",
-        at=f" (at {evidence.peer})" if at else "",
+        at=f" (through the proxy {evidence.proxy})" if evidence.proxy else f" (at {evidence.peer})" if at else "",
+        proxy_trouble=_proxy_trouble(evidence),
+        proxy_user=f"does not accept {evidence.proxy_user}" if evidence.proxy_user else "no name is set",
         seconds=f"{evidence.timeout_ms / 1000:g}",
         limit_mb=f"{evidence.limit / 1024 / 1024:g}",
         client=evidence.client_subject or "that was sent",
@@ -179,8 +205,16 @@ def _on(when: str) -> str:
 
 
 def _allow_rule(evidence: Evidence) -> str:
-    addresses = evidence.denied.split(", ")
-    return " ".join(f'<allow host="{address}" port="{evidence.port}"/>' for address in addresses)
+    addresses, port = evidence.denied.split(", "), evidence.denied_port or evidence.port
+    return " ".join(f'<allow host="{address}" port="{port}"/>' for address in addresses)
+
+
+def _proxy_trouble(evidence: Evidence) -> str:
+    if evidence.phase == "resolve":
+        return "its host name is not known"
+    if evidence.timed_out:
+        return f"no answer within {evidence.timeout_ms / 1000:g} s"
+    return "nothing listens there" if evidence.errno == errno.ECONNREFUSED else evidence.detail
 
 
 def _trust(evidence: Evidence) -> dict[str, str]:

@@ -5,13 +5,19 @@ parts connecting from TLS or survives a small answer (its connection is already 
 minor version is pinned for it, and tests/midserver/test_connector.py holds what is expected of it.
 
 A call is followed by a context variable: the tasks and callbacks that asyncio makes for its connection inherit it.
+
+Through a proxy aiohttp connects to that (`_wrap_create_connection`, without TLS), says CONNECT, and begins TLS inside the
+tunnel (`_start_tls_connection`). Until then everything that fails is the proxy's affair.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+import ssl
 import time
+from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +29,10 @@ from aiohttp.client_proto import ResponseHandler
 from openmid.diagnosis.handshake import ALERTS, CERTIFICATE, CERTIFICATE_REQUEST, leaf
 from openmid.midserver.certificate import CertificateFacts, describe
 from openmid.midserver.egress import Egress, plain
-from openmid.wire.probes import TlsFacts
+from openmid.wire.probes import Timeouts, TlsFacts
+
+MOST_SESSIONS, MOST_SESSION_SECONDS = 64, 3600
+NO_LIMITS = Timeouts()
 
 
 @dataclass
@@ -32,11 +41,16 @@ class Attempt:
 
     host: str
     client: CertificateFacts = field(default_factory=CertificateFacts)
+    port: int = 0
+    timeouts: Timeouts = NO_LIMITS
     phase: str = "resolve"
     fresh: bool = False
     peer: str = ""
     denied: list[str] = field(default_factory=list)
     denied_by: str = ""
+    denied_port: int = 0
+    dns: int = -1
+    """Nanoseconds that the name took; -1 where there was none to resolve."""
     began: int = 0
     connected: int = 0
     secured: int = 0
@@ -44,6 +58,28 @@ class Attempt:
     server_certificate: bytes = b""
     alert: str = ""
     tls: TlsFacts = field(default_factory=TlsFacts)
+    proxy: str = ""
+    """host:port of the proxy that the connection goes through."""
+    tunnelled: bool = False
+    """Whether the proxy has let it through."""
+    limit_ms: int = 0
+    """The phase's own limit that was exceeded."""
+    sent: bool = False
+    """Whether the request may have left this host."""
+    ready: int = 0
+    """When there was a connection to send it on."""
+    head: int = 0
+    """When the answer's headers had come."""
+    uploading: bool = False
+    due: asyncio.Timeout | None = None
+    """What ends the phase that is under way."""
+
+    def arm(self, limit_ms: int) -> None:
+        """The phase that begins now may take so long; 0: as long as it likes."""
+        if self.due is not None:
+            self.limit_ms = limit_ms
+            when = asyncio.get_running_loop().time() + limit_ms / 1000 if limit_ms else None
+            self.due.reschedule(when)
 
 
 CURRENT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
@@ -62,6 +98,51 @@ def record(_: object, direction: str, version: int, content: int, kind: int, dat
         attempt.server_certificate = leaf(data, tls13=version >= 0x0304)
 
 
+class PhaseTimeout(TimeoutError):
+    """Raised when a phase has exceeded a limit of its own; `limit_ms` is that."""
+
+    def __init__(self, limit_ms: int) -> None:
+        super().__init__(f"{limit_ms} ms are over")
+        self.limit_ms = limit_ms
+
+
+class ResumingContext(ssl.SSLContext):
+    """A client's context that offers each partner the session of the last connection to it (RFC 8446, 2.2): a handshake
+    without signatures. A context belongs to one client identity and one trust, and so do its sessions.
+
+    The certificates are not verified again when a session is resumed: sessions are offered for an hour at most.
+    """
+
+    _connections: OrderedDict[tuple[str, int], ssl.SSLObject]
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """As `ssl` has it, with the session."""
+        attempt = CURRENT.get()
+        before = self._last().get((attempt.host, attempt.port)) if attempt is not None else None
+        session = before.session if before is not None else None
+        if session is not None and 0 <= time.time() - session.time < MOST_SESSION_SECONDS:
+            kwargs["session"] = session
+            # Should the handshake fail, the next one is a full one.
+            self._last().pop((attempt.host, attempt.port), None)  # type: ignore[union-attr]
+        return super().wrap_bio(*args, **kwargs)
+
+    def remember(self, connection: ssl.SSLObject) -> None:
+        """The handshake has ended well. The session may come later: it is looked for when it is needed."""
+        attempt = CURRENT.get()
+        if attempt is None:
+            return
+        connections = self._last()
+        connections[attempt.host, attempt.port] = connection
+        connections.move_to_end((attempt.host, attempt.port))
+        if len(connections) > MOST_SESSIONS:
+            connections.popitem(last=False)
+
+    def _last(self) -> OrderedDict[tuple[str, int], ssl.SSLObject]:
+        if not hasattr(self, "_connections"):
+            self._connections = OrderedDict()
+        return self._connections
+
+
 class EgressDenied(OSError):
     """Raised in place of a connection that the policy denies."""
 
@@ -78,12 +159,44 @@ class Connector(aiohttp.TCPConnector):
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection from the pool or a new one; either way the attempt has its facts afterwards."""
-        connection = await super().connect(req, traces, timeout)
+        connection: Any = await super().connect(req, traces, timeout)
+        # Bytes that nobody asked for lie in a kept connection: they must not answer this request.
+        while connection.protocol.should_close:
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
         attempt = CURRENT.get()
-        if attempt is not None and connection.protocol is not None:
-            attempt.phase = "answer"
+        if attempt is not None:
+            attempt.phase, attempt.sent, attempt.ready = "answer", True, time.monotonic_ns()
             attempt.tls = self._facts.get(connection.protocol, attempt.tls)
+            if attempt.due is not None and not attempt.uploading:
+                attempt.arm(attempt.timeouts.first_byte_ms)
         return connection
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+        attempt = CURRENT.get()
+        if attempt is not None and (attempt.timeouts.connect_ms or attempt.timeouts.tls_ms):
+            return await self._create_in_time(attempt, req, traces, timeout)
+        return await super()._create_connection(req, traces, timeout)
+
+    async def _create_in_time(self, attempt: Attempt, req: Any, traces: Any, timeout: Any) -> Any:
+        """With limits of its own for connecting and for TLS, over all addresses of the name."""
+        later = attempt.due
+        try:
+            async with asyncio.timeout(None) as attempt.due:
+                attempt.arm(attempt.timeouts.connect_ms)
+                return await super()._create_connection(req, traces, timeout)
+        except TimeoutError as error:
+            raise PhaseTimeout(attempt.limit_ms) from error
+        finally:
+            attempt.due = later
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+        began = time.monotonic_ns()
+        found = await super()._resolve_host(host, port, traces)
+        attempt = CURRENT.get()
+        if attempt is not None and found and found[0]["host"] != host:
+            attempt.dns = time.monotonic_ns() - began
+        return found
 
     async def _wrap_create_connection(self, *args: Any, addr_infos: Any, req: Any, timeout: Any, **kwargs: Any) -> Any:
         attempt = CURRENT.get() or Attempt(req.host)
@@ -92,27 +205,61 @@ class Connector(aiohttp.TCPConnector):
 
         def factory() -> ResponseHandler:
             # asyncio asks for the protocol once TCP is connected and before TLS begins.
-            attempt.phase, attempt.connected = "tls", time.monotonic_ns()
+            self._connected(attempt)
             return self._factory()
 
         # With nothing allowed, the socket factory says so in the way of any other failure to connect.
         transport, protocol = await super()._wrap_create_connection(
             factory, *args[1:], addr_infos=allowed or addr_infos, req=req, timeout=timeout, **kwargs
         )
-        attempt.secured, attempt.phase = time.monotonic_ns(), "answer"
         attempt.peer = _address(transport.get_extra_info("peername"))
-        self._facts[protocol] = attempt.tls = _facts(transport, attempt)
+        if not attempt.proxy:
+            self._secured(attempt, transport, protocol)
         return transport, protocol
+
+    async def _create_proxy_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+        attempt = CURRENT.get() or Attempt(req.host)
+        attempt.proxy = f"{req.proxy.host}:{req.proxy.port}"
+        if self._egress is not None:
+            verdict = self._egress.judge_name(attempt.host, attempt.port)
+            if not verdict.allowed:
+                attempt.denied, attempt.denied_by, attempt.denied_port = [attempt.host], verdict.rule, attempt.port
+                raise EgressDenied(errno.EACCES, f"egress to {attempt.host} is denied")
+        return await super()._create_proxy_connection(req, traces, timeout)
+
+    async def _start_tls_connection(self, underlying_transport: Any, req: Any, timeout: Any, *args: Any) -> Any:
+        attempt = CURRENT.get() or Attempt(req.host)
+        attempt.tunnelled = True
+        self._connected(attempt)
+        transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *args)
+        self._secured(attempt, transport, protocol)
+        return transport, protocol
+
+    @staticmethod
+    def _connected(attempt: Attempt) -> None:
+        if attempt.proxy and not attempt.tunnelled:
+            attempt.phase = "tunnel"  # CONNECT comes first
+            return
+        attempt.phase, attempt.connected = "tls", time.monotonic_ns()
+        attempt.arm(attempt.timeouts.tls_ms)
+
+    def _secured(self, attempt: Attempt, transport: Any, protocol: ResponseHandler) -> None:
+        attempt.secured, attempt.phase = time.monotonic_ns(), "answer"
+        self._facts[protocol] = attempt.tls = _facts(transport, attempt)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and isinstance(tls.context, ResumingContext):
+            tls.context.remember(tls)
 
     def _allows(self, attempt: Attempt, info: Any) -> bool:
         """The policy's word on an address; a denial is noted."""
         if self._egress is None:
             return True
-        verdict = self._egress.judge(attempt.host, info[4][0], info[4][1])
+        towards = attempt.proxy.rpartition(":")[0] or attempt.host
+        verdict = self._egress.judge(towards, info[4][0], info[4][1])
         address = str(plain(info[4][0]))
         if not verdict.allowed and address not in attempt.denied:
             attempt.denied.append(address)
-            attempt.denied_by = verdict.rule
+            attempt.denied_by, attempt.denied_port = verdict.rule, info[4][1]
         return verdict.allowed
 
     def _socket(self, info: Any) -> socket.socket:

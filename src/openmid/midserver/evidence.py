@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError, ContentLengthError, TransferEncodingError
+from aiohttp.http_exceptions import (
+    BadHttpMessage,
+    ContentLengthError,
+    HttpProcessingError,
+    LineTooLong,
+    TransferEncodingError,
+)
 
 from openmid.diagnosis import Evidence
+from openmid.midserver.call_error import CallError
 from openmid.midserver.certificate import describe
-from openmid.midserver.connector import Attempt, EgressDenied
+from openmid.midserver.connector import Attempt, EgressDenied, PhaseTimeout
+
+_ANSWERED = (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, HttpProcessingError)
 
 
 def gather(error: BaseException, attempt: Attempt, base: Evidence) -> Evidence:
@@ -27,7 +36,7 @@ def gather(error: BaseException, attempt: Attempt, base: Evidence) -> Evidence:
         timed_out=isinstance(error, TimeoutError),
         # A connection that has served before was not refused for its certificate.
         certificate_requested=attempt.certificate_requested and attempt.fresh,
-        bytes_received=isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError),
+        bytes_received=attempt.head > 0 or isinstance(error, _ANSWERED),
         client_subject=attempt.client.subject,
         client_not_after=attempt.client.not_after,
         client_expired=attempt.client.expired,
@@ -37,8 +46,30 @@ def gather(error: BaseException, attempt: Attempt, base: Evidence) -> Evidence:
         server_not_before=server.not_before,
         server_not_after=server.not_after,
         detail=_words(error),
+        denied_port=attempt.denied_port,
+        proxy=attempt.proxy,
+        tunnelled=attempt.tunnelled,
+        uploading=attempt.uploading,
     )
-    return _system(error, _tls(error, attempt, evidence))
+    evidence = _known(error, evidence)
+    return evidence if evidence.code else _system(error, _tls(error, attempt, evidence))
+
+
+def _known(error: BaseException, evidence: Evidence) -> Evidence:
+    """What the exceptions themselves say."""
+    for one in _chain(error):
+        match one:
+            case CallError():
+                return replace(evidence, code=one.code, detail=str(one), profile_remedy=one.remedy)
+            case PhaseTimeout():
+                return replace(evidence, timeout_ms=one.limit_ms)
+            case aiohttp.ClientHttpProxyError():
+                return replace(evidence, proxy_status=one.status)
+            case LineTooLong():
+                return replace(evidence, header_too_large=True, detail=_words(one))
+            case BadHttpMessage() if "Too many" in one.message:
+                return replace(evidence, header_too_large=True, detail=_words(one))
+    return evidence
 
 
 def _phase(error: BaseException, attempt: Attempt) -> str:
@@ -67,8 +98,6 @@ def _tls(error: BaseException, attempt: Attempt, evidence: Evidence) -> Evidence
 
 def _system(error: BaseException, evidence: Evidence) -> Evidence:
     for one in _chain(error):
-        if isinstance(one, ContentEncodingError):
-            return evidence  # it came whole, and cannot be decompressed
         if isinstance(
             one, ContentLengthError | TransferEncodingError | aiohttp.ServerDisconnectedError | ConnectionResetError
         ):
@@ -90,5 +119,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _words(error: BaseException) -> str:
     """The exception's own words on one line. Those of an answer without the URL: people put keys into its query."""
-    words = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    words = error.message if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError) else str(error)
     return " ".join((words or type(error).__name__).split())[:300]

@@ -1,36 +1,66 @@
-"""Run a RestProbe: one HTTP request over (mutual) TLS, answered with a result in every case."""
+"""Run a probe: HTTP over (mutual) TLS, answered with a result in every case.
+
+A call is one attempt, or several where the probe's retry policy says so; an attempt is one exchange, or several where the
+partner redirects or wants a new token. Each exchange has its own connection facts; the last ones are the result's.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import codecs
-import re
+import io
 import time
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from typing import Any
 
 import aiohttp
-from yarl import URL
+from aiohttp.http_exceptions import HttpProcessingError
+from msgspec.structs import replace as restruct
 
 from openmid.diagnosis import Evidence, diagnose
+from openmid.midserver import bodies, call_retry, outgoing, proxy, redact, redirects, soap
+from openmid.midserver.attachments import AttachmentClient
+from openmid.midserver.bodies import BadCoding, Streamed, TooLarge
+from openmid.midserver.call_error import CallError
+from openmid.midserver.call_retry import Outcome
 from openmid.midserver.client_identity import ProfileError
-from openmid.midserver.connector import CURRENT, Attempt
+from openmid.midserver.connector import CURRENT, Attempt, PhaseTimeout
+from openmid.midserver.credentials import Credentials, Shown
 from openmid.midserver.evidence import gather
+from openmid.midserver.outgoing import Request
 from openmid.midserver.protocol_registry import NotRegistered, ProtocolRegistry
-from openmid.midserver.tls_client import TlsClient
-from openmid.wire.probes import Failure, Probe, ProbeResult, Timing, TlsFacts
+from openmid.wire.messages import Job
+from openmid.wire.probes import (
+    MAX_ATTACHMENT_BYTES,
+    MAX_BODY_BYTES,
+    EarlierAttempt,
+    Failure,
+    HttpProbe,
+    ProbeResult,
+    SoapProbe,
+    Timing,
+    TlsFacts,
+)
 
-# RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
-_PATH = "/%:@!$&'()*+,;=~-._"
-_QUERY = _PATH + "?"
 # Python calls these encodings too; of long bodies some take minutes.
 _NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class TooLarge(Exception):
-    """Raised when an answer exceeds the probe's limit."""
+_DROPPED = 64 * 1024
+"""What is read of a body that nobody wants, so that its connection can be used again."""
+_LARGE = 1024 * 1024
+EXPECTED = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,
+    ValueError,
+    NotRegistered,
+    ProfileError,
+    TooLarge,
+    BadCoding,
+    CallError,
+)
 
 
 @dataclass(frozen=True)
@@ -42,121 +72,264 @@ class Host:
     enforced: bool
 
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    charset: str | None
-    head: int
-    """`time.monotonic_ns()` when the headers had come."""
+@dataclass(slots=True)
+class _Trip:
+    """One attempt on its way. `last`: nothing will be tried after it."""
+
+    probe: HttpProbe
+    job: Job | None
+    last: bool
+    started: int = 0
+    began: int = 0
+    """`time.monotonic_ns()`; 0 while the profile loads."""
+    attempt: Attempt = field(default_factory=lambda: Attempt(""))
+    request: Request | None = None
+    shown: Shown | None = None
+    refreshed: bool = False
+    redirects: list[str] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def left(self) -> float:
+        """Seconds until the attempt's time is over."""
+        return max(0.001, self.probe.timeout_ms / 1000 - (time.monotonic_ns() - self.began) / 1e9)
 
 
 class RestRunner:
     """Runs probes through the registry's clients."""
 
-    def __init__(self, registry: ProtocolRegistry, host: Host) -> None:
+    def __init__(
+        self,
+        registry: ProtocolRegistry,
+        host: Host,
+        *,
+        through: proxy.Proxy = proxy.NONE,
+        credentials: Credentials | None = None,
+        attachments: AttachmentClient | None = None,
+    ) -> None:
         self._registry = registry
         self._host = host
+        self._proxy = through
+        self._credentials = credentials or Credentials()
+        self._attachments = attachments
 
-    async def run(self, probe: Probe) -> ProbeResult:
-        """The partner's answer, or why there is none. Raises nothing that a user can cause."""
-        started, began = time.time_ns() // 1000, time.monotonic_ns()
-        attempt, base = Attempt(""), self._base(probe)
+    async def run(self, probe: HttpProbe, job: Job | None = None) -> ProbeResult:
+        """The partner's answer, or why there is none. Raises nothing that a user can cause.
+
+        `job` is needed to save an answer as an attachment, and for its lease: no attempt begins that could outlast it.
+        """
+        began = time.monotonic_ns()
+        outcome = await self._attempt(probe, job, last=not probe.retry.count)
+        if not probe.retry.count or not call_retry.wanted(probe, outcome):
+            return outcome.result
+        return await self._again(probe, job, outcome, began)
+
+    async def _again(self, probe: HttpProbe, job: Job | None, outcome: Outcome, began: int) -> ProbeResult:
+        earlier: list[EarlierAttempt] = []
+        while len(earlier) < probe.retry.count and call_retry.wanted(probe, outcome):
+            result = outcome.result
+            wait = call_retry.wait_ms(probe, len(earlier) + 1, result)
+            if not call_retry.fits(probe, job, (time.monotonic_ns() - began) // 1_000_000, wait):
+                break
+            earlier.append(EarlierAttempt(result.started, result.status_code, result.failure, wait))
+            await asyncio.sleep(wait / 1000)
+            outcome = await self._attempt(probe, job, last=len(earlier) == probe.retry.count)
+        return restruct(outcome.result, attempts=earlier)
+
+    async def _attempt(self, probe: HttpProbe, job: Job | None, *, last: bool) -> Outcome:
+        trip = _Trip(probe, job, last, time.time_ns() // 1000)
         try:
-            parts = _split(probe.url)
-            await self._registry.ready(parts.scheme)
-            client, default_port = self._prepare(probe, parts)
-            attempt = Attempt(parts.hostname or "", client.facts)
-            base = self._base(probe, parts.hostname or "", parts.port or default_port)
-            if client.trusted_by and not probe.ca_certificates:
-                base = replace(base, trust="truststore", truststore=client.trusted_by)
-            answer = await self._call(probe, client, _target(parts, default_port, probe.query), attempt)
-        except (
-            aiohttp.ClientError,
-            OSError,
-            ValueError,
-            NotRegistered,
-            ProfileError,
-            TooLarge,
-            _FipsRequired,
-        ) as error:
-            return self._failed(error, attempt, base, started, began)
-        return self._answered(answer, attempt, started, began)
+            result = await self._travel(trip)
+        except EXPECTED as error:
+            result = self._failed(error, trip)
+        return Outcome(result, trip.attempt.sent)
 
-    def _base(self, probe: Probe, host: str = "", port: int = 0) -> Evidence:
+    async def _travel(self, trip: _Trip) -> ProbeResult:
+        probe = trip.probe
+        if probe.require_fips and not self._host.enforced:
+            raise CallError("fips_required")
+        parts = outgoing.split(probe.url)
+        trip.attempt.host = parts.hostname or ""
+        _, default_port = self._registry.client(parts.scheme)
+        trip.attempt.port = parts.port or default_port
+        trip.request = outgoing.of(probe, parts, default_port)
+        while True:
+            if probe.credential and trip.shown is None:
+                trip.shown = await self._credentials.show(probe.credential, self._fetch_for(trip))
+            result = await self._exchange(trip, trip.request)
+            if result is not None:
+                return result
+
+    def _fetch_for(self, trip: _Trip) -> Any:
+        """How a token is fetched: by this runner, under the limits of the call that needs it."""
+
+        async def fetch(probe: HttpProbe) -> ProbeResult:
+            trip.began = trip.began or time.monotonic_ns()
+            limited = restruct(probe, timeout_ms=trip.probe.timeout_ms, require_fips=trip.probe.require_fips)
+            trip.attempt = Attempt(outgoing.split(probe.url).hostname or "")
+            return (await self._attempt(limited, None, last=True)).result
+
+        return fetch
+
+    async def _exchange(self, trip: _Trip, request: Request) -> ProbeResult | None:
+        """One request and its answer; None when `trip.request` is to be made next."""
+        client, _ = self._registry.client(request.protocol)
+        context = client.context(trip.probe.ca_certificates)
+        target = request.target
+        attempt = trip.attempt = Attempt(target.host or "", client.facts, target.port or 443, trip.probe.timeouts)
+        trip.began = trip.began or time.monotonic_ns()
+        session = client.acquire()
+        token = CURRENT.set(attempt)
+        try:
+            async with await self._sent(trip, request, session, context) as response:
+                attempt.head = time.monotonic_ns()
+                return await self._received(trip, request, response)
+        finally:
+            CURRENT.reset(token)
+            await client.release()
+
+    async def _sent(self, trip: _Trip, request: Request, session: aiohttp.ClientSession, context: Any) -> Any:
+        attempt = trip.attempt
+        if trip.shown is not None and request.authorised:
+            request = outgoing.carrying(request, trip.shown)
+        headers, data = self._body(request, attempt)
+        asking = session.request(
+            request.method,
+            request.target,
+            headers=headers,
+            data=data,
+            ssl=context,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=trip.left()),
+            **self._proxy.towards(attempt.host),
+        )
+        if not attempt.timeouts.first_byte_ms:
+            return await asking
+        try:
+            async with asyncio.timeout(None) as attempt.due:
+                return await asking
+        except TimeoutError as error:
+            if attempt.due is not None and attempt.due.expired():
+                raise PhaseTimeout(attempt.limit_ms) from error
+            raise
+
+    def _body(self, request: Request, attempt: Attempt) -> tuple[list[tuple[str, str]], Any]:
+        body = request.body
+        if not isinstance(body, Streamed):
+            return request.headers, io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+        return [*request.headers, ("Content-Length", str(body.size))], self._upload(body, attempt)
+
+    async def _upload(self, body: Streamed, attempt: Attempt) -> AsyncIterator[bytes]:
+        """The body, chunk by chunk. The wait for the answer begins behind it."""
+        attempt.uploading = True
+        async for chunk in body.chunks(self._store()):
+            yield chunk
+        attempt.uploading = False
+        attempt.arm(attempt.timeouts.first_byte_ms)
+
+    def _store(self) -> AttachmentClient:
+        if self._attachments is None:
+            raise CallError("attachment_unavailable", "cannot be fetched: this MID Server has no way to attachments")
+        return self._attachments
+
+    async def _received(self, trip: _Trip, request: Request, response: aiohttp.ClientResponse) -> ProbeResult | None:
+        probe, status = trip.probe, response.status
+        if probe.max_redirects and redirects.follows(status, response.headers):
+            trip.request = self._onward(trip, request, response)
+            await _drop(response)
+            return None
+        if status == 401 and self._may_refresh(trip, request):
+            trip.shown, trip.refreshed = None, True
+            await _drop(response)
+            return None
+        return await self._answered(trip, response)
+
+    def _may_refresh(self, trip: _Trip, request: Request) -> bool:
+        if trip.shown is None or trip.refreshed or not request.authorised:
+            return False
+        return self._credentials.refuse(trip.probe.credential, trip.shown)
+
+    @staticmethod
+    def _onward(trip: _Trip, request: Request, response: aiohttp.ClientResponse) -> Request:
+        trip.seen.add((request.method, str(request.target)))
+        onward = redirects.onward(request, response.status, response.headers["Location"])
+        shown = redact.clean(str(onward.target))
+        if (onward.method, str(onward.target)) in trip.seen:
+            raise CallError("redirect_loop", shown.partition("?")[0])
+        if len(trip.redirects) == trip.probe.max_redirects:
+            raise CallError("too_many_redirects", f"{trip.probe.max_redirects} redirects were followed")
+        trip.redirects.append(shown)
+        return onward
+
+    async def _answered(self, trip: _Trip, response: aiohttp.ClientResponse) -> ProbeResult:
+        probe, attempt = trip.probe, trip.attempt
+        if probe.save_as and (trip.last or not call_retry.repeats(probe, response.status)):
+            return await self._saved(trip, response)
+        body = await bodies.whole(response, min(probe.max_body_bytes, MAX_BODY_BYTES))
+        charset = response.charset
+        text = _text(body, charset)
+        return ProbeResult(
+            started=trip.started,
+            status_code=response.status,
+            headers=_headers(response),
+            body=base64.b64encode(body).decode() if text is None else text,
+            body_is_base64=text is None,
+            fault=soap.fault(response.headers.get("Content-Type", ""), body) if isinstance(probe, SoapProbe) else None,
+            tls=attempt.tls,
+            timing=_timing(attempt, trip.began),
+            fips_enforced=self._host.enforced,
+            redirects=trip.redirects,
+        )
+
+    async def _saved(self, trip: _Trip, response: aiohttp.ClientResponse) -> ProbeResult:
+        probe, job = trip.probe, trip.job
+        if self._attachments is None or job is None:
+            raise CallError("attachment_not_stored", "this MID Server has no way to attachments")
+        # The default is for what is not saved; a smaller or larger limit was meant.
+        limit = MAX_ATTACHMENT_BYTES if probe.max_body_bytes == MAX_BODY_BYTES else probe.max_body_bytes
+        chunks = bodies.chunks(response, min(limit, MAX_ATTACHMENT_BYTES))
+        kind = response.headers.get("Content-Type", "application/octet-stream")
+        stored = await self._attachments.store(job.sys_id, job.lease, probe.save_as, kind, chunks)
+        return ProbeResult(
+            started=trip.started,
+            status_code=response.status,
+            headers=_headers(response),
+            attachment=stored,
+            tls=trip.attempt.tls,
+            timing=_timing(trip.attempt, trip.began),
+            fips_enforced=self._host.enforced,
+            redirects=trip.redirects,
+        )
+
+    def _failed(self, error: Exception, trip: _Trip) -> ProbeResult:
+        attempt = trip.attempt
+        cause = diagnose(_evidence(error, attempt, self._base(trip)))
+        return ProbeResult(
+            started=trip.started,
+            failure=Failure(cause.code, redact.clean(cause.message), cause.remedy),
+            tls=attempt.tls if attempt.tls.peer else TlsFacts(peer=attempt.peer, client_subject=attempt.client.subject),
+            timing=_timing(attempt, trip.began),
+            fips_enforced=self._host.enforced,
+            redirects=trip.redirects,
+        )
+
+    def _base(self, trip: _Trip) -> Evidence:
+        probe, attempt = trip.probe, trip.attempt
         return Evidence(
             phase="request",
-            host=host,
-            port=port,
+            host=attempt.host,
+            port=attempt.port,
             timeout_ms=probe.timeout_ms,
             trust="connection" if probe.ca_certificates else "system",
             config_path=str(self._host.config),
             mid=self._host.mid,
             protocol=probe.url.partition(":")[0],
             registered=self._registry.names(),
+            proxy_user=self._proxy.user,
         )
-
-    def _prepare(self, probe: Probe, parts: SplitResult) -> tuple[TlsClient, int]:
-        if probe.require_fips and not self._host.enforced:
-            raise _FipsRequired
-        _check(probe)
-        return self._registry.client(parts.scheme)
-
-    async def _call(self, probe: Probe, client: TlsClient, url: URL, attempt: Attempt) -> _Answer:
-        context = client.context(probe.ca_certificates)
-        session = client.acquire()
-        token = CURRENT.set(attempt)
-        try:
-            async with session.request(
-                probe.method,
-                url,
-                headers=probe.headers,
-                data=probe.body.encode() if probe.body else None,
-                ssl=context,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=probe.timeout_ms / 1000),
-            ) as response:
-                head = time.monotonic_ns()
-                body = await _read(response, probe.max_body_bytes)
-                headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
-                return _Answer(response.status, headers, body, response.charset, head)
-        finally:
-            CURRENT.reset(token)
-            await client.release()
-
-    def _answered(self, answer: _Answer, attempt: Attempt, started: int, began: int) -> ProbeResult:
-        text = _text(answer)
-        return ProbeResult(
-            started=started,
-            status_code=answer.status,
-            headers=answer.headers,
-            body=base64.b64encode(answer.body).decode() if text is None else text,
-            body_is_base64=text is None,
-            tls=attempt.tls,
-            timing=_timing(attempt, began, answer.head),
-            fips_enforced=self._host.enforced,
-        )
-
-    def _failed(self, error: Exception, attempt: Attempt, base: Evidence, started: int, began: int) -> ProbeResult:
-        cause = diagnose(_evidence(error, attempt, base))
-        return ProbeResult(
-            started=started,
-            failure=Failure(cause.code, cause.message, cause.remedy),
-            tls=attempt.tls if attempt.tls.peer else TlsFacts(peer=attempt.peer, client_subject=attempt.client.subject),
-            timing=_timing(attempt, began, 0),
-            fips_enforced=self._host.enforced,
-        )
-
-
-class _FipsRequired(Exception):
-    """Raised when the probe asks for FIPS Enforced Mode and this MID Server is not in it."""
 
 
 def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
     match error:
-        case _FipsRequired():
-            return replace(base, fips_required=True)
         case NotRegistered():
             return replace(base, phase="registry")
         case ProfileError():
@@ -165,74 +338,53 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
             )
         case TooLarge():
             return replace(base, phase="answer", limit=error.args[0])
+        case BadCoding():
+            return replace(base, phase="answer", bytes_received=True, detail=str(error))
     return gather(error, attempt, base)
 
 
-def _check(probe: Probe) -> None:
-    """Nothing that would end a line early goes into a request (RFC 9110, 5.5 and 9.1)."""
-    if not _TOKEN.fullmatch(probe.method):
-        raise ValueError("the method is not an HTTP method")
-    for name, value in probe.headers:
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a header")
-        if any(character in value for character in "\r\n\0"):
-            raise ValueError(f"the header {name} holds a line break or a zero byte")
+def _headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
 
 
-def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if not parts.scheme or not parts.hostname:
-        raise ValueError(f'"{url}" is not a URL with a protocol and a host')
-    if parts.username is not None:
-        raise ValueError("the URL holds a user name; a credential belongs in the connection")
-    _ = parts.port  # raises ValueError for what is no port
-    return parts
-
-
-def _target(parts: SplitResult, default_port: int, query: list[tuple[str, str]]) -> URL:
-    """The URL on the wire: the user's own escapes stay as they are, and the query's order and duplicates too."""
-    base = URL.build(scheme="https", host=parts.hostname or "", port=parts.port or default_port)
-    own = quote(parts.query, safe=_QUERY)
-    added = urlencode(query, quote_via=quote)
-    path = quote(parts.path, safe=_PATH) or "/"
-    both = "&".join(filter(None, [own, added]))
-    return URL(f"{base.origin()}{path}{'?' if both else ''}{both}", encoded=True)
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, or TooLarge as soon as it is."""
-    body = bytearray()
+async def _drop(response: aiohttp.ClientResponse) -> None:
+    """Read a body that nobody wants, up to a point; a longer one costs its connection."""
+    size = 0
     async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
+        size += len(chunk)
+        if size > _DROPPED:
             response.close()
-            raise TooLarge(limit)
-    return bytes(body)
+            return
 
 
-def _text(answer: _Answer) -> str | None:
+def _text(body: bytes, charset: str | None) -> str | None:
     """The body as text: in the charset that the partner names, else UTF-8; None for what is neither.
 
     Half of a surrogate pair (utf-7 can say one) is no text: no message can carry it.
     """
     try:
-        if codecs.lookup(answer.charset or "utf-8").name in _NO_CHARSETS:
+        if charset is None:
+            return body.decode()
+        if codecs.lookup(charset).name in _NO_CHARSETS:
             return None
-        text = answer.body.decode(answer.charset or "utf-8")
+        text = body.decode(charset)
         text.encode()
     except (ValueError, LookupError):
         return None
     return text
 
 
-def _timing(attempt: Attempt, began: int, head: int) -> Timing:
+def _timing(attempt: Attempt, began: int) -> Timing:
+    now = time.monotonic_ns()
+
     def span(first: int, last: int) -> int:
         return (last - first) // 1000 if first and last else -1
 
-    ready = attempt.secured or began
     return Timing(
+        dns=attempt.dns // 1000 if attempt.dns >= 0 else -1,
         connect=span(attempt.began, attempt.connected),
         tls=span(attempt.connected, attempt.secured),
-        first_byte=span(ready, head),
-        total=span(began, time.monotonic_ns()),
+        first_byte=span(attempt.ready, attempt.head),
+        transfer=span(attempt.head, now),
+        total=span(began, now),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from openmid import system
-from openmid.midserver.connector import record
+from openmid.midserver.connector import ResumingContext, record
 
 
 def client_context(trusted: str | bytes, *, enforced: bool) -> ssl.SSLContext:
@@ -14,7 +14,7 @@ def client_context(trusted: str | bytes, *, enforced: bool) -> ssl.SSLContext:
     Raises:
         ValueError: `trusted` holds no certificate.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if trusted:

@@ -16,6 +16,7 @@ from openmid.midserver.connector import Connector
 from openmid.midserver.egress import Egress
 
 MOST_CONTEXTS = 64
+LONGEST_HEADER = 32 * 1024  # of at most 128
 
 
 class TlsClient:
@@ -76,6 +77,8 @@ class TlsClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"openmid/{__version__}", "Accept": "*/*"},
                 skip_auto_headers=("Accept-Encoding", "Content-Type"),
+                auto_decompress=False,  # bodies.py does, and bounds it
+                max_field_size=LONGEST_HEADER,
             )
         self._users += 1
         return self._session
