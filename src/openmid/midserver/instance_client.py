@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +17,7 @@ from openmid.midserver.config import Config
 from openmid.midserver.connector import CURRENT, Attempt, Connector
 from openmid.midserver.errors import ConfigError, InstanceRefused, InstanceUnreachable, StartError
 from openmid.midserver.evidence import gather
+from openmid.midserver.proxy import NONE, Proxy
 from openmid.wire.codec import WireError, decode, encode
 from openmid.wire.messages import Refusal
 from openmid.wire.version import CHANNEL
@@ -32,12 +33,16 @@ TRUSTSTORE = "mid.https.truststore.path"
 class InstanceClient:
     """One instance. Every failure is an InstanceUnreachable (try again) or an InstanceRefused (do not)."""
 
-    def __init__(self, url: str, context: ssl.SSLContext, trusted_by: Path) -> None:
+    def __init__(
+        self, url: str, context: ssl.SSLContext, trusted_by: Path, through: Proxy = NONE, config_path: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         parts = urlsplit(self.url)
         self._base = Evidence("request", parts.hostname or "", parts.port or 443, trust="truststore",
-                              truststore=str(trusted_by), mid="on this host", timeout_ms=ANSWER_SECONDS * 1000)  # fmt: skip
+                              truststore=str(trusted_by), mid="on this host", timeout_ms=ANSWER_SECONDS * 1000,
+                              config_path=config_path, proxy_user=through.user)  # fmt: skip
         self._context = context
+        self._proxy = through.towards(self._base.host)
         self._authorization: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -60,7 +65,7 @@ class InstanceClient:
             raise StartError(
                 f"the truststore {path} cannot be used: {error}", f"put the instance's CA into {path}"
             ) from error
-        return cls(url, context, path)
+        return cls(url, context, path, Proxy.of(config), str(config.path))
 
     def authorise(self, mid_sys_id: str, credential: str) -> None:
         """Send this credential with every request from now on."""
@@ -96,14 +101,28 @@ class InstanceClient:
                 ssl=self._context,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds),
+                **self._proxy,
             ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             cause = diagnose(gather(error, attempt, self._base))
-            remedy = cause.remedy if cause.code in OF_TRUST else LOOK
+            remedy = cause.remedy if cause.code in OF_TRUST or cause.code.startswith("proxy_") else LOOK
             raise InstanceUnreachable(f"the instance cannot be reached: {cause.message}", remedy) from error
         finally:
             CURRENT.reset(token)
+
+    def stream(self, method: str, path: str, *, headers: dict[str, str] | None = None, **arguments: Any) -> Any:
+        """One request below CHANNEL whose body no message holds, as `aiohttp.ClientSession.request` returns it; its errors
+        are aiohttp's. `attachments.InstanceAttachments` is who asks."""
+        return self._opened().request(
+            method,
+            self.url + CHANNEL + path,
+            headers={**self._authorization, **(headers or {})},
+            ssl=self._context,
+            allow_redirects=False,
+            **self._proxy,
+            **arguments,
+        )
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
