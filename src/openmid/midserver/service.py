@@ -10,6 +10,7 @@ import structlog
 from openmid import system
 from openmid.fips.proof import Proof
 from openmid.midserver import agent_key, secure_values
+from openmid.midserver.attachments import InstanceAttachments
 from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
@@ -20,6 +21,7 @@ from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.link import Link
 from openmid.midserver.process import STOP, write_status
 from openmid.midserver.protocol_registry import ProtocolRegistry
+from openmid.midserver.proxy import Proxy
 from openmid.midserver.retry import Backoff
 from openmid.midserver.start import STAGED, not_enforced, report_ready
 from openmid.midserver.worker import Worker
@@ -49,7 +51,12 @@ async def serve(config: Config, proof: Proof | None) -> None:
     link.changed()
     try:
         if await _establish(link, stop):
-            runner = RestRunner(registry, Host(name, config.path, enforced))
+            runner = RestRunner(
+                registry,
+                Host(name, config.path, enforced),
+                through=Proxy.of(config),
+                attachments=InstanceAttachments(client.stream),
+            )
             await ClaimLoop(link, registry, Worker(runner), threads).run(stop)
         log.info("stopped")
     finally:

@@ -35,7 +35,7 @@ class Worker:
             log.warning(f"a job cannot be understood: {error}", job=job.sys_id)
             return JobResult(job.sys_id, job.lease, ProbeResult(started, failure=UNKNOWN))
         try:
-            result = await self._rest.run(probe)
+            result = await self._rest.run(probe, job)
             encode(result)  # what cannot be written down must not get as far as the delivery
         except Exception:
             log.exception("a probe failed unexpectedly", job=job.sys_id)
