@@ -50,6 +50,9 @@ class System(Protocol):
     def owner(self, path: Path) -> str:
         """Whose `path` is, in the words of `user`."""
 
+    def keep_owner(self, path: Path, like: Path) -> None:
+        """Give a file that root has made to the owner of `like`."""
+
     def memory_file(self, content: bytes) -> contextlib.AbstractContextManager[str]:
         """A path to `content`, for what reads from files only. Where there are no memory files it is a file of the
         owner's that is removed at once: hand it nothing in clear."""
@@ -97,6 +100,11 @@ class Posix:
 
     def owner(self, path: Path) -> str:
         return self._name(path.stat().st_uid)
+
+    def keep_owner(self, path: Path, like: Path) -> None:
+        if os.geteuid() == 0:
+            status = like.stat()
+            os.chown(path, status.st_uid, status.st_gid)
 
     @staticmethod
     def _name(uid: int) -> str:
@@ -186,6 +194,9 @@ class Windows:
 
     def owner(self, path: Path) -> str:
         return self.user()  # access lists, not owners, decide there: whoever may write is as good as the owner
+
+    def keep_owner(self, path: Path, like: Path) -> None:
+        """Nothing: a file has the access list of its folder."""
 
     def memory_file(self, content: bytes) -> contextlib.AbstractContextManager[str]:
         return removed_file(content)

@@ -167,6 +167,40 @@ def rekey(folder: Path) -> None:
     click.echo(f"announced      {done.announced}")
 
 
+@mid.group()
+def service() -> None:
+    """The MID Server as a service of this host: systemd, or a scheduled task on Windows."""
+
+
+@service.command("print")
+@_agent
+def service_print(folder: Path) -> None:
+    """Print the unit (or the task), with this folder's paths."""
+    from openmid.midserver import config, os_service
+
+    click.echo(os_service.Service.of(config.agent_folder(folder)).text(), nl=False)
+
+
+@service.command("install")
+@_agent
+def service_install(folder: Path) -> None:
+    """Install the service, enable it at boot, and start it. As root, on Linux."""
+    from openmid.midserver import config, os_service
+
+    for row in os_service.Service.of(config.agent_folder(folder)).install():
+        click.echo(row)
+
+
+@service.command("uninstall")
+@_agent
+def service_uninstall(folder: Path) -> None:
+    """Stop the service and remove it; the MID Server's folder stays as it is."""
+    from openmid.midserver import config, os_service
+
+    for row in os_service.Service.of(config.agent_folder(folder)).uninstall():
+        click.echo(row)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {what}" for name, what in value.items()) or "none"

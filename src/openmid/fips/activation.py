@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from openmid import system
 from openmid.fips import libcryptos, openssl
 from openmid.fips.errors import NotActivated
 from openmid.fips.provider import Staged
@@ -31,6 +32,7 @@ def enter(staged_folder: Path) -> None:
     `stage` did not write.
     """
     global _entered
+    expect_supported()
     staged = Staged(staged_folder.resolve())
     if _entered == staged.folder:
         return
@@ -44,6 +46,14 @@ def enter(staged_folder: Path) -> None:
     _initialise_ssl()
     _initialise_cryptography(staged)
     _entered = staged.folder
+
+
+def expect_supported() -> None:
+    """Raises NotActivated on Windows: what is proved of a process is read from Linux' own tables of it."""
+    if system.HERE.windows:
+        raise NotActivated(
+            "FIPS Enforced Mode is not available on Windows: it cannot be proved there", "run this MID Server on Linux"
+        )
 
 
 def environment(staged_folder: Path) -> dict[str, str]:

@@ -100,6 +100,7 @@ def switch_on(folder: Path, provider: Path | None = None) -> Outcome:
         FipsError, ConfigError, AlreadyRunning: each with its sentence; nothing was changed.
     """
     agent = agent_folder(folder)
+    activation.expect_supported()
     expect_stopped(agent)
     expect_owner(agent)
     with exclusively(agent) as repaired:

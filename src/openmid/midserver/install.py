@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
+from openmid import system
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.errors import ConfigError, InstallError
 
@@ -133,12 +134,28 @@ def _lay_out(agent: Path) -> None:
         (agent / name).mkdir(mode=mode, exist_ok=True)
     for source in sorted(path for path in SKELETON.rglob("*") if path.is_file() and path.name != "config.xml"):
         relative = source.relative_to(SKELETON)
-        content = source.read_text("utf-8").replace("@PYTHON@", shlex.quote(sys.executable))
         mode = 0o755 if relative.parts[0] == "bin" else 0o644
-        write_atomic(agent / relative, content.encode(), mode)
-    link = agent / KEYTOOL_LINK
-    if not link.is_symlink():
-        link.symlink_to(KEYTOOL_TARGET)
+        write_atomic(agent / relative, _script(source).encode(), mode)
+    for name in ("security", "work"):
+        system.HERE.make_private(agent / name)
+    _link_keytool(agent)
+
+
+def _script(source: Path) -> str:
+    """A script of the skeleton with this Python in it; those for Windows with Windows' quotes and line ends."""
+    text = source.read_text("utf-8")
+    if source.suffix != ".bat":
+        return text.replace("@PYTHON@", shlex.quote(sys.executable))
+    python = sys.executable.replace("%", "%%")
+    return text.replace("@PYTHON@", f'"{python}"').replace("\n", "\r\n")
+
+
+def _link_keytool(agent: Path) -> None:
+    """jre/bin/keytool: a link, or on Windows, where links are not for everybody, a script that calls the other."""
+    if system.HERE.windows:
+        write_atomic(agent / f"{KEYTOOL_LINK}.bat", b'@"%~dp0..\\..\\bin\\keytool.bat" %*\r\n', 0o755)
+    elif not (agent / KEYTOOL_LINK).is_symlink():
+        (agent / KEYTOOL_LINK).symlink_to(KEYTOOL_TARGET)
 
 
 def _config(wanted: Wish) -> str:
