@@ -129,7 +129,7 @@ def test_idempotency_keys(api: Api, mid: Mid) -> None:
     assert api.execute("call", Idempotency_Key="k2").json["sys_id"] != first.json["sys_id"]
     assert Execution.objects.count() == 2
     reused = api.execute("other", Idempotency_Key="k1")
-    assert (reused.status, "another action" in reused.json["error"]["message"]) == (422, True)
+    assert (reused.status, "another call" in reused.json["error"]["message"]) == (422, True)
     assert api.execute("call", Idempotency_Key="k" * 256).status == 400
 
 

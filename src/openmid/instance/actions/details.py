@@ -28,7 +28,7 @@ import msgspec
 
 from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.runner import SQL
-from openmid.instance.errors import InstanceError
+from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
 from openmid.instance.records import clock
 from openmid.instance.records.database import reader
 from openmid.wire.probes import ProbeResult
@@ -38,10 +38,6 @@ SECRET_HEADERS = re.compile(
     r"auth(?!enticate)|cookie|token|secret|passw|credential|api-?key|subscription-key|signature"
 )
 MASK = "********"
-
-
-class NoSuchExecutionError(InstanceError):
-    """Raised when there is no execution of this sys_id."""
 
 
 def state(sys_id: str) -> str:

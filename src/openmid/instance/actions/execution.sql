@@ -35,6 +35,27 @@ LEFT JOIN mid_protocol_profile AS profile
 WHERE step.action_id = :action
 ORDER BY step."order", step.sys_created_on;
 
+-- name: alias
+-- An alias with its active connection and that connection's profile: what an ad hoc request needs, as `steps` has it.
+SELECT
+    'alias' AS connection,
+    '' AS inline_url,
+    alias.name AS alias,
+    connection.name AS connection_name,
+    connection.connection_url,
+    connection.mid_selection,
+    connection.mid_server_id,
+    connection.require_fips,
+    connection.connection_timeout,
+    connection.ca_certificates,
+    profile.sys_id AS profile,
+    profile.protocol
+FROM sys_alias AS alias
+LEFT JOIN http_connection AS connection ON connection.connection_alias_id = alias.sys_id AND connection.active
+LEFT JOIN mid_protocol_profile AS profile
+    ON profile.sys_id = connection.mid_protocol_profile_id AND connection.mutual_auth
+WHERE alias.name = :name;
+
 -- name: candidates
 -- Every MID Server as selection sees it; `:profile` is the profile that the call needs, or empty.
 SELECT
@@ -59,11 +80,11 @@ FROM ecc_agent AS agent;
 
 -- name: by_key
 -- The execution that a user started with this Idempotency-Key.
-SELECT sys_id, action FROM execution WHERE sys_created_by = :user AND idempotency_key = :key;
+SELECT sys_id, action, action_name FROM execution WHERE sys_created_by = :user AND idempotency_key = :key;
 
 -- name: insert_execution
-INSERT INTO execution (sys_id, sys_created_on, sys_created_by, action, action_name, state, idempotency_key)
-VALUES (:sys_id, :now, :user, :action, :action_name, 'In Progress', :key);
+INSERT INTO execution (sys_id, sys_created_on, sys_created_by, action, action_name, state, priority, idempotency_key)
+VALUES (:sys_id, :now, :user, :action, :action_name, 'In Progress', :priority, :key);
 
 -- name: insert_step
 INSERT INTO step_execution (
@@ -72,10 +93,16 @@ INSERT INTO step_execution (
 
 -- name: next_step
 -- The first step of an execution that has not begun.
-SELECT sys_id, execution, name, plan FROM step_execution
-WHERE execution = :execution AND state = 'Waiting'
-ORDER BY position
+SELECT step.sys_id, step.execution, step.name, step.plan, execution.priority
+FROM step_execution AS step JOIN execution ON execution.sys_id = step.execution
+WHERE step.execution = :execution AND step.state = 'Waiting'
+ORDER BY step.position
 LIMIT 1;
+
+-- name: running_step
+-- The step of an execution that is in progress, with its job.
+SELECT sys_id, execution, name, plan, item FROM step_execution
+WHERE execution = :execution AND state = 'In Progress';
 
 -- name: step_of_item
 -- The step in progress whose job this is.

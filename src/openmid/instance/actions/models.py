@@ -125,10 +125,11 @@ class Execution(WrittenByTheQueue):
     sys_id = models.CharField("Sys ID", max_length=32, primary_key=True)
     sys_created_on = models.BigIntegerField("Created (µs)")
     sys_created_by = models.CharField("Started by", max_length=150)
-    action = models.CharField(max_length=32)  # its sys_id: an execution outlives its action
-    action_name = models.CharField("Action", max_length=80)
+    action = models.CharField(max_length=32)  # its sys_id: an execution outlives its action; empty: an ad hoc request
+    action_name = models.CharField("Action", max_length=160)
     state = models.CharField("State", max_length=12, choices=State.choices)
     finished = models.BigIntegerField("Finished (µs)", null=True)
+    priority = models.SmallIntegerField("Priority", default=2)
     idempotency_key = models.CharField(max_length=255, null=True)
 
     class Meta:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import urllib.parse
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -31,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True):
         return urllib.parse.urlsplit(self.base_url).netloc
 
 
-def plan(row: sqlite3.Row) -> Plan:
+def plan(row: Mapping[str, Any]) -> Plan:
     """The plan of one row of the statement `steps`."""
     inline = row["connection"] == "inline"
     base_url = row["inline_url"] if inline else row["connection_url"] or ""

@@ -12,6 +12,7 @@ import sqlite3
 import msgspec
 
 from openmid.diagnosis import diagnose_answer
+from openmid.instance.actions.ad_hoc import AdHocRequest
 from openmid.instance.actions.planner import Plan, plan
 from openmid.instance.actions.stranded import why
 from openmid.instance.ecc import queue
@@ -21,7 +22,7 @@ from openmid.instance.mid.selection import Candidate, choose
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import statements
-from openmid.wire.messages import JobResult, ResultsAnswer
+from openmid.wire.messages import JobResult, Released, ResultsAnswer
 from openmid.wire.probes import Failure, ProbeResult
 
 SQL = statements("openmid.instance.actions", "execution.sql")
@@ -32,51 +33,141 @@ OUTCOME_UNKNOWN = Failure(
 )
 
 
+CANCELLED = "cancelled"
+NEVER_SENT = Failure(CANCELLED, "the call was cancelled before a MID Server took it: nothing was sent to the partner")
+LOST = {
+    "outcome_unknown": OUTCOME_UNKNOWN,
+    CANCELLED: Failure(
+        CANCELLED,
+        "the call was cancelled, and its MID Server did not answer: whether the partner got the request is not known",
+        "look at the partner before you make the call again",
+    ),
+}
+
+
 class NoSuchActionError(InstanceError):
     """Raised when there is no action of this name."""
+
+
+class NoSuchExecutionError(InstanceError):
+    """Raised when there is no execution of this sys_id."""
+
+
+class NoSuchAliasError(InstanceError):
+    """Raised when there is no connection alias of this name."""
 
 
 class KeyReusedError(InstanceError):
     """Raised when an Idempotency-Key is used for another action than the first time."""
 
 
-def start(action_name: str, user: str, idempotency_key: str | None = None) -> str:
+def start(action_name: str, user: str, idempotency_key: str | None = None, priority: int = queue.INTERACTIVE) -> str:
     """Start an execution, and wait until it is on the disk. Returns its sys_id.
 
     Raises:
         NoSuchActionError, KeyReusedError.
     """
-    return writer().run(lambda connection: begin(connection, action_name, user, idempotency_key))
+    return writer().run(lambda connection: begin(connection, action_name, user, idempotency_key, priority))
 
 
-def begin(connection: Connection, action_name: str, user: str, key: str | None) -> str:
+def begin(connection: Connection, action_name: str, user: str, key: str | None, priority: int = queue.STANDARD) -> str:
     """Plan every step of the action as it stands now, and begin the first. With a `key` seen before: that execution."""
     action = connection.first(SQL["action"], name=action_name)
     if action is None:
         raise NoSuchActionError(
             f"there is no action named {action_name}", "look at the list of actions in Workflow Studio"
         )
-    before = connection.first(SQL["by_key"], user=user, key=key) if key else None
-    if before is not None:
-        if before["action"] != action["sys_id"]:
-            raise KeyReusedError(
-                f"the Idempotency-Key {key} was used for another action", "use a new key for each call"
-            )
-        return str(before["sys_id"])
-    execution = new_id()
-    names = {"action": action["sys_id"], "action_name": action["name"]}
-    connection.change(SQL["insert_execution"], sys_id=execution, now=clock.now(), user=user, key=key, **names)
-    for position, row in enumerate(connection.run(SQL["steps"], action=action["sys_id"])):
-        planned = msgspec.json.encode(plan(row)).decode()
-        connection.change(
-            SQL["insert_step"], sys_id=new_id(), execution=execution, position=position, name=row["name"], plan=planned
+    before = _before(connection, user, key, action["sys_id"], action["name"])
+    if before:
+        return before
+    rows = connection.run(SQL["steps"], action=action["sys_id"])
+    plans = [(row["name"], plan(dict(row))) for row in rows]
+    return _insert(connection, plans, user, key, priority, action["sys_id"], action["name"])
+
+
+def begin_request(connection: Connection, alias: str, request: AdHocRequest, user: str, key: str | None) -> str:
+    """Make one call through the active connection of an alias, without an action. With a `key` seen before: that one.
+
+    Raises:
+        NoSuchAliasError, KeyReusedError.
+    """
+    row = connection.first(SQL["alias"], name=alias)
+    if row is None:
+        raise NoSuchAliasError(
+            f"there is no connection alias named {alias}", "look at the list of Connection & Credential Aliases"
         )
+    name = f"{request.method} {request.path or '/'} ({alias})"[:160]
+    before = _before(connection, user, key, "", name)
+    if before:
+        return before
+    return _insert(connection, [("Request", request.planned(row))], user, key, queue.INTERACTIVE, "", name)
+
+
+def begin_again(connection: Connection, execution: str, user: str, key: str | None) -> str:
+    """Run what an execution ran: its action as it stands now, or the same ad hoc request word for word.
+
+    Raises:
+        NoSuchExecutionError, NoSuchActionError, KeyReusedError.
+    """
+    before = connection.first(SQL["execution"], sys_id=execution)
+    if before is None:
+        raise NoSuchExecutionError(f"there is no execution {execution}", "look at the list of executions")
+    if before["action"]:
+        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE)
+    rows = connection.run(SQL["step_details"], execution=execution)
+    plans = [(row["name"], msgspec.json.decode(row["plan"], type=Plan)) for row in rows]
+    name = before["action_name"]
+    return _before(connection, user, key, "", name) or _insert(
+        connection, plans, user, key, queue.INTERACTIVE, "", name
+    )
+
+
+def _before(connection: Connection, user: str, key: str | None, action: str, name: str) -> str:
+    """The execution that `user` started with this `key`, if any."""
+    before = connection.first(SQL["by_key"], user=user, key=key) if key else None
+    if before is None:
+        return ""
+    if (before["action"], before["action_name"]) != (action, name):
+        raise KeyReusedError(f"the Idempotency-Key {key} was used for another call", "use a new key for each call")
+    return str(before["sys_id"])
+
+
+def _insert(
+    connection: Connection,
+    plans: list[tuple[str, Plan]],
+    user: str,
+    key: str | None,
+    priority: int,
+    action: str,
+    name: str,
+) -> str:
+    execution = new_id()
+    what = {"action": action, "action_name": name, "priority": priority}
+    connection.change(SQL["insert_execution"], sys_id=execution, now=clock.now(), user=user, key=key, **what)
+    for position, (step, planned) in enumerate(plans):
+        text = msgspec.json.encode(planned).decode()
+        values = {"execution": execution, "position": position, "name": step, "plan": text}
+        connection.change(SQL["insert_step"], sys_id=new_id(), **values)
     _continue(connection, execution)
     return execution
 
 
-def take(connection: Connection, mid: str, results: list[JobResult]) -> ResultsAnswer:
-    """Record the results that the MID Server `mid` delivers, and move their executions on."""
+def cancel(connection: Connection, execution: str) -> bool:
+    """Cancel an execution: a job that waits ends now, one that runs when its MID Server has stopped it.
+
+    Returns whether it has ended.
+    """
+    step = connection.first(SQL["running_step"], execution=execution)
+    if step is None:
+        return True
+    if not queue.cancel(connection, step["item"]):
+        return False
+    _end_step(connection, step, NEVER_SENT)
+    return True
+
+
+def take(connection: Connection, mid: str, results: list[JobResult], released: list[Released]) -> ResultsAnswer:
+    """Record the results that the MID Server `mid` delivers and the jobs that it gives back; move their executions on."""
     answer = ResultsAnswer([], [])
     for each in results:
         outcome, response = queue.complete(connection, mid, each)
@@ -84,6 +175,10 @@ def take(connection: Connection, mid: str, results: list[JobResult]) -> ResultsA
         step = connection.first(SQL["step_of_item"], item=each.sys_id) if outcome == "accepted" else None
         if step is not None:
             _end_step(connection, step, _failure(each.result, step), response, _proof(connection, mid))
+    for given in released:
+        lost = queue.release(connection, mid, given)
+        if lost is not None:
+            _end_lost(connection, lost.sys_id, LOST[lost.error])
     return answer
 
 
@@ -92,16 +187,20 @@ def lapse(connection: Connection) -> int:
 
     Returns how many jobs ended.
     """
-    ended = [(job.sys_id, OUTCOME_UNKNOWN) for job in queue.lapse(connection)]
+    ended = [(job.sys_id, LOST[job.error]) for job in queue.lapse(connection)]
     for job in queue.stranded(connection):
         failure = why(job, clock.now())
         queue.fail(connection, job.sys_id, failure.code)
         ended.append((job.sys_id, failure))
     for sys_id, failure in ended:
-        step = connection.first(SQL["step_of_item"], item=sys_id)
-        if step is not None:
-            _end_step(connection, step, failure)
+        _end_lost(connection, sys_id, failure)
     return len(ended)
+
+
+def _end_lost(connection: Connection, item: str, failure: Failure) -> None:
+    step = connection.first(SQL["step_of_item"], item=item)
+    if step is not None:
+        _end_step(connection, step, failure)
 
 
 def _continue(connection: Connection, execution: str) -> None:
@@ -119,7 +218,8 @@ def _continue(connection: Connection, execution: str) -> None:
     if isinstance(chosen, Failure):
         _end_step(connection, step, chosen)
         return
-    item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step["name"])
+    priority = step["priority"]
+    item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step["name"], priority)
     connection.change(SQL["begin_step"], sys_id=step["sys_id"], now=clock.now(), item=item, mid_server=chosen.name)
 
 
@@ -133,7 +233,7 @@ def _end_step(
     connection.change(
         SQL["end_step"],
         sys_id=step["sys_id"],
-        state="Error" if failure else "Completed",
+        state=_state(failure),
         now=clock.now(),
         response=response,
         fips_proof=proof,
@@ -143,7 +243,13 @@ def _end_step(
         _continue(connection, step["execution"])
         return
     connection.change(SQL["cancel_steps"], execution=step["execution"])
-    _end_execution(connection, step["execution"], "Error")
+    _end_execution(connection, step["execution"], _state(failure))
+
+
+def _state(failure: Failure | None) -> str:
+    if failure is None:
+        return "Completed"
+    return "Cancelled" if failure.code == CANCELLED else "Error"
 
 
 def _end_execution(connection: Connection, execution: str, state: str) -> None:

@@ -1,4 +1,10 @@
-"""`POST /api/v1/actions/{name}/execute` and `GET /api/v1/executions/{sys_id}`.
+"""Executions for scripts: start an action, make one call through an alias, follow, cancel, run again.
+
+    POST /api/v1/actions/{name}/execute              an action
+    POST /api/v1/connections/{alias}/request         one call, without an action (`actions.ad_hoc`)
+    GET  /api/v1/executions/{sys_id}                 EXECUTION DETAILS
+    POST /api/v1/executions/{sys_id}/cancel
+    POST /api/v1/executions/{sys_id}/run-again
 
 Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "failure"}`.
 """
@@ -7,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 
 import msgspec
 from starlette.requests import Request
@@ -17,13 +24,18 @@ from openmid.instance.access import origin
 from openmid.instance.access.authentication import Caller, identify, is_token
 from openmid.instance.access.roles import FOLLOWERS, RUNNERS
 from openmid.instance.actions import runner
+from openmid.instance.actions.ad_hoc import AdHocRequest
 from openmid.instance.actions.details import ENDED, details, state
 from openmid.instance.channel.http import Json, Refused, body, in_thread
+from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
+from openmid.instance.records.database import Connection
 from openmid.instance.records.wakeups import wakeups
 
 MAX_WAIT_S = 60
 MAX_KEY = 255
+MAX_REQUEST = 8 * 1024 * 1024
+"""Bytes of an ad hoc request: a body of 5 MB in base64, and some headers."""
 _WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.IGNORECASE)
 
 
@@ -77,14 +89,41 @@ async def execute(request: Request) -> Response:
     """202 with `Location` once the execution is on the disk; 200 with its details when it ends within `Prefer: wait=N`."""
     user = await operator(request)
     _no_inputs(await body(request))
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= MAX_KEY:
-        raise Refused(400, "bad_key", "Idempotency-Key", f"an Idempotency-Key has 1 to {MAX_KEY} characters")
-    name = request.path_params["name"]
-    sys_id = await asyncio.wrap_future(
-        writer().submit(lambda connection: runner.begin(connection, name, user.username, key))
+    name, key, wait = request.path_params["name"], _key(request), _wait(request)
+    priority = queue.EXPEDITED if wait else queue.STANDARD
+    return await _started(wait, lambda connection: runner.begin(connection, name, user.username, key, priority))
+
+
+async def ad_hoc(request: Request) -> Response:
+    """As `execute`, for one call through the alias's active connection."""
+    user = await operator(request)
+    asked = AdHocRequest.read(await body(request, MAX_REQUEST))
+    alias, key = request.path_params["alias"], _key(request)
+    return await _started(
+        _wait(request), lambda connection: runner.begin_request(connection, alias, asked, user.username, key)
     )
+
+
+async def run_again(request: Request) -> Response:
+    """As `execute`, for what an execution did."""
+    user = await operator(request)
+    again, key = request.path_params["sys_id"], _key(request)
+    return await _started(_wait(request), lambda connection: runner.begin_again(connection, again, user.username, key))
+
+
+async def cancel(request: Request) -> Response:
+    """200 with the details when it has ended, 202 while its MID Server still has to stop the call."""
+    await operator(request)
+    sys_id = request.path_params["sys_id"]
+    state(sys_id)  # 404 where there is none
+    ended = await asyncio.wrap_future(writer().submit(lambda connection: runner.cancel(connection, sys_id)))
     wait = _wait(request)
+    ended = await _ended(sys_id, wait) or ended
+    return Json(details(sys_id), status_code=200 if ended else 202)
+
+
+async def _started(wait: int, begin: Callable[[Connection], str]) -> Response:
+    sys_id = await asyncio.wrap_future(writer().submit(begin))
     headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
     ended = await _ended(sys_id, wait)
     return Json(details(sys_id), status_code=200 if ended else 202, headers=headers)
@@ -113,6 +152,13 @@ async def _ended(sys_id: str, seconds: int) -> bool:
                 continue
 
 
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise Refused(400, "bad_key", "Idempotency-Key", f"an Idempotency-Key has 1 to {MAX_KEY} characters")
+    return key
+
+
 def _wait(request: Request) -> int:
     found = _WAIT.search(request.headers.get("prefer", ""))
     return min(int(found[1]), MAX_WAIT_S) if found else 0
@@ -132,5 +178,8 @@ def _no_inputs(raw: bytes) -> None:
 
 ROUTES = [
     Route("/api/v1/actions/{name}/execute", execute, methods=["POST"]),
+    Route("/api/v1/connections/{alias}/request", ad_hoc, methods=["POST"]),
     Route("/api/v1/executions/{sys_id}", execution, methods=["GET"]),
+    Route("/api/v1/executions/{sys_id}/cancel", cancel, methods=["POST"]),
+    Route("/api/v1/executions/{sys_id}/run-again", run_again, methods=["POST"]),
 ]

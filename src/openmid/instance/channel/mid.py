@@ -184,23 +184,26 @@ async def claim(request: Request) -> Response:
     """Jobs, or an empty answer after `wait_ms`, a change of the configuration, or when the instance stops."""
     first = validated_caller(request)
     message = decode(await body(request), ClaimRequest)
-    limit = max(1, min(message.limit, MAX_JOBS))
+    limit = min(message.limit, MAX_JOBS)
     loop = asyncio.get_running_loop()
     until = loop.time() + min(message.wait_ms, MAX_WAIT_MS) / 1000
     with wakeups.waiting(f"mid:{first.sys_id}") as woken:
         while True:
             woken.clear()
             now = validated_caller(request)
-            jobs = [] if wakeups.stopping else await _claim(now.sys_id, limit)
+            jobs, cancel = ([], []) if wakeups.stopping else await _claim(now.sys_id, limit, message.room)
             left = until - loop.time()
-            if jobs or left <= 0 or now.configuration != first.configuration or wakeups.stopping:
-                return Json(ClaimAnswer(now.configuration, jobs))
+            if jobs or cancel or left <= 0 or now.configuration != first.configuration or wakeups.stopping:
+                return Json(ClaimAnswer(now.configuration, jobs, cancel))
             if not await _woken(woken, left) or await request.is_disconnected():
                 return Json(ClaimAnswer(now.configuration, []))
 
 
-async def _claim(mid: str, limit: int) -> list[Job]:
-    return await asyncio.wrap_future(writer().submit(lambda connection: queue.claim(connection, mid, limit)))
+async def _claim(mid: str, limit: int, room: tuple[int, int, int]) -> tuple[list[Job], list[str]]:
+    def unit(connection: Connection) -> tuple[list[Job], list[str]]:
+        return queue.claim(connection, mid, limit, room), queue.cancelled(connection, mid)
+
+    return await asyncio.wrap_future(writer().submit(unit))
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:
@@ -215,7 +218,7 @@ async def results(request: Request) -> Response:
     found = validated_caller(request)
     message = decode(await body(request, RESULTS), ResultsRequest)
     answer = await asyncio.wrap_future(
-        writer().submit(lambda connection: runner.take(connection, found.sys_id, message.results))
+        writer().submit(lambda connection: runner.take(connection, found.sys_id, message.results, message.released))
     )
     for late in answer.late:
         log.warning("MID Server %s delivered a late result for job %s: recorded, nothing changed", found.name, late)

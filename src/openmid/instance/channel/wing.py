@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from openmid.instance.access.throttle import TooManyAttempts
+from openmid.instance.actions.ad_hoc import BadRequestError
 from openmid.instance.actions.details import NoSuchExecutionError
-from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError
+from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
 from openmid.instance.channel import execute, mid
 from openmid.instance.channel.http import Json, Refused
 from openmid.instance.errors import InstanceError
@@ -24,6 +25,8 @@ from openmid.wire.version import CHANNEL
 STATUS: list[tuple[type[InstanceError], int]] = [
     (NoSuchActionError, 404),
     (NoSuchExecutionError, 404),
+    (NoSuchAliasError, 404),
+    (BadRequestError, 400),
     (KeyReusedError, 422),
     (TooManyAttempts, 429),
 ]

@@ -46,6 +46,7 @@ class EccQueueItem(WrittenByTheQueue):
     attempts = models.SmallIntegerField("Attempts", default=0)
     lease = models.CharField("Lease", max_length=32, default="")
     lease_until = models.BigIntegerField("Lease until (µs)", null=True)
+    cancel = models.SmallIntegerField("Cancel", default=0)  # 1: its MID Server is told to stop it
 
     class Meta:
         db_table = "ecc_queue"
@@ -60,6 +61,11 @@ class EccQueueItem(WrittenByTheQueue):
             ),
             models.Index(
                 fields=["lease_until"], condition=Q(queue="output", state="processing"), name="ecc_queue_leases"
+            ),
+            models.Index(
+                fields=["mid_server"],
+                condition=Q(queue="output", state="processing", cancel=1),
+                name="ecc_queue_cancelled",
             ),
             models.Index(fields=["response_to"], condition=Q(queue="input"), name="ecc_queue_responses"),
             models.Index(fields=["sys_created_on"], name="ecc_queue_created"),

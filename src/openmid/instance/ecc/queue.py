@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -11,7 +13,7 @@ import msgspec
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import statements
-from openmid.wire.messages import Job, JobResult
+from openmid.wire.messages import Job, JobResult, Released
 from openmid.wire.probes import Probe, RestProbe
 
 SQL = statements("openmid.instance.ecc", "queue.sql")
@@ -25,8 +27,10 @@ MAX_ATTEMPTS = 3
 AT_ONCE = 100
 """So many jobs at most end in one unit of work."""
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
-STANDARD = 2
+INTERACTIVE, EXPEDITED, STANDARD = 0, 1, 2
+"""Priorities: somebody looks at the screen; somebody waits for the answer; neither."""
 
+EVERY_PRIORITY = (1000, 1000, 1000)
 Outcome = Literal["accepted", "repeated", "late"]
 
 
@@ -52,7 +56,15 @@ class Stranded:
     last_refreshed: int | None
 
 
-def put(connection: Connection, probe: Probe, mid: str, mid_name: str, correlator: str, source: str) -> str:
+def put(
+    connection: Connection,
+    probe: Probe,
+    mid: str,
+    mid_name: str,
+    correlator: str,
+    source: str,
+    priority: int = STANDARD,
+) -> str:
     """A job for the MID Server `mid`: its sys_id."""
     sys_id = new_id()
     connection.change(
@@ -64,24 +76,62 @@ def put(connection: Connection, probe: Probe, mid: str, mid_name: str, correlato
         topic="RESTProbe" if isinstance(probe, RestProbe) else "SOAPProbe",
         name=f"{probe.method} {probe.url}"[:255],
         source=source[:255],
-        priority=STANDARD,
+        priority=priority,
         sequence=connection.sequence(),
         payload=msgspec.json.encode(probe).decode(),
         agent_correlator=correlator,
-        idempotent=int(probe.method in IDEMPOTENT),
+        idempotent=int(probe.method in IDEMPOTENT or probe.retry.any_method),
         timeout_us=probe.timeout_ms * 1000,
     )
     connection.wakes.append(f"mid:{mid}")
     return sys_id
 
 
-def claim(connection: Connection, mid: str, limit: int) -> list[Job]:
-    """Up to `limit` jobs for the MID Server `mid`, in the queue's order, under a lease."""
-    now = clock.now()
+def claim(connection: Connection, mid: str, limit: int, room: Sequence[int] = EVERY_PRIORITY) -> list[Job]:
+    """Up to `limit` jobs for the MID Server `mid`, of each priority at most its `room`, in the queue's order, under a
+    lease."""
+    now, lease = clock.now(), new_id()
     times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
-    rows = connection.run(SQL["claim"], mid_server=mid, limit=limit, lease=new_id(), **times)
-    rows.sort(key=lambda row: (row["priority"], row["sequence"]))
-    return [_job(row, now) for row in rows]
+    jobs: list[Job] = []
+    for priority, free in enumerate(room):
+        left = min(limit - len(jobs), free)
+        if left > 0:
+            rows = connection.run(SQL["claim"], mid_server=mid, priority=priority, limit=left, lease=lease, **times)
+            jobs += [_job(row, now) for row in sorted(rows, key=itemgetter("sequence"))]
+    return jobs
+
+
+def cancelled(connection: Connection, mid: str) -> list[str]:
+    """The jobs that the MID Server `mid` runs and shall stop."""
+    return [row["sys_id"] for row in connection.run(SQL["cancelled"], mid_server=mid)]
+
+
+def cancel(connection: Connection, sys_id: str) -> bool:
+    """End a job that nobody has claimed; have its MID Server stop one that runs. Returns whether it has ended."""
+    item = connection.first(SQL["item"], sys_id=sys_id)
+    if item is None or item["state"] not in ("ready", "processing"):
+        return False
+    if item["state"] == "ready":
+        fail(connection, sys_id, "cancelled")
+        return True
+    connection.change(SQL["cancel"], sys_id=sys_id, now=clock.now())
+    connection.wakes.append(f"mid:{item['mid_server']}")
+    return False
+
+
+def release(connection: Connection, mid: str, released: Released) -> Lost | None:
+    """A job that its MID Server gives back: ready again where that does no harm, else lost. None also where the lease is
+    not in force any more."""
+    row = connection.first(SQL["in_force"], sys_id=released.sys_id, lease=released.lease, mid_server=mid)
+    if row is None:
+        return None
+    if released.sent:
+        return _again_or_lost(connection, row)
+    if row["cancel"]:
+        return _lost(connection, row, "cancelled")
+    connection.change(SQL["release"], sys_id=released.sys_id, lease=released.lease, now=clock.now())
+    connection.wakes.append(f"mid:{mid}")
+    return None
 
 
 def _job(row: sqlite3.Row, now: int) -> Job:
@@ -117,16 +167,23 @@ def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outc
 
 def lapse(connection: Connection) -> list[Lost]:
     """Jobs whose lease ran out: ready again where the request may be repeated, else an error. Returns those lost."""
-    now = clock.now()
-    lost = []
-    for row in connection.run(SQL["lapsed"], now=now, limit=AT_ONCE):
-        if row["idempotent"] and row["attempts"] < MAX_ATTEMPTS:
-            connection.change(SQL["requeue"], sys_id=row["sys_id"], now=now)
-            connection.wakes.append(f"mid:{row['mid_server']}")
-            continue
-        fail(connection, row["sys_id"], "outcome_unknown")
-        lost.append(Lost(row["sys_id"], row["agent"].removeprefix("mid.server."), row["attempts"], "outcome_unknown"))
-    return lost
+    rows = connection.run(SQL["lapsed"], now=clock.now(), limit=AT_ONCE)
+    return [lost for row in rows if (lost := _again_or_lost(connection, row)) is not None]
+
+
+def _again_or_lost(connection: Connection, row: sqlite3.Row) -> Lost | None:
+    if row["cancel"]:
+        return _lost(connection, row, "cancelled")
+    if not row["idempotent"] or row["attempts"] >= MAX_ATTEMPTS:
+        return _lost(connection, row, "outcome_unknown")
+    connection.change(SQL["requeue"], sys_id=row["sys_id"], now=clock.now())
+    connection.wakes.append(f"mid:{row['mid_server']}")
+    return None
+
+
+def _lost(connection: Connection, row: sqlite3.Row, error: str) -> Lost:
+    fail(connection, row["sys_id"], error)
+    return Lost(row["sys_id"], row["agent"].removeprefix("mid.server."), row["attempts"], error)
 
 
 def stranded(connection: Connection) -> list[Stranded]:

@@ -5,14 +5,15 @@
 -- A job, ready to be claimed.
 INSERT INTO ecc_queue (
     sys_id, sys_created_on, sys_updated_on, agent, mid_server, topic, name, source, queue, state, priority, sequence,
-    payload, agent_correlator, response_to, error_string, idempotent, timeout_us, attempts, lease
+    payload, agent_correlator, response_to, error_string, idempotent, timeout_us, attempts, lease, cancel
 ) VALUES (
     :sys_id, :now, :now, :agent, :mid_server, :topic, :name, :source, 'output', 'ready', :priority, :sequence,
-    :payload, :agent_correlator, '', '', :idempotent, :timeout_us, 0, ''
+    :payload, :agent_correlator, '', '', :idempotent, :timeout_us, 0, '', 0
 );
 
 -- name: claim
--- Take the first ready jobs of one MID Server, under a lease of their own. RETURNING has no order: the caller sorts.
+-- Take the first ready jobs of one priority of one MID Server, under a lease of their own. RETURNING has no order: the
+-- caller sorts.
 -- Those that are ready since before `:before` are stranded.
 UPDATE ecc_queue
 SET state = 'processing',
@@ -22,9 +23,9 @@ SET state = 'processing',
     sys_updated_on = :now
 WHERE sys_id IN (
     SELECT sys_id FROM ecc_queue
-    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server
+    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server AND priority = :priority
         AND (sequence >= :before OR sys_updated_on >= :before)
-    ORDER BY priority, sequence
+    ORDER BY sequence
     LIMIT :limit
 )
 RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
@@ -45,10 +46,10 @@ WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
 -- What came back for a job. A late result has its reason in `error_string` and changes nothing else.
 INSERT INTO ecc_queue (
     sys_id, sys_created_on, sys_updated_on, agent, mid_server, topic, name, source, queue, state, priority, sequence,
-    payload, agent_correlator, response_to, error_string, processed, idempotent, timeout_us, attempts, lease
+    payload, agent_correlator, response_to, error_string, processed, idempotent, timeout_us, attempts, lease, cancel
 ) VALUES (
     :sys_id, :now, :now, :agent, :mid_server, :topic, :name, :source, 'input', :state, 2, :sequence,
-    :payload, :agent_correlator, :response_to, :error_string, :now, 0, 0, 0, :lease
+    :payload, :agent_correlator, :response_to, :error_string, :now, 0, 0, 0, :lease, 0
 );
 
 -- name: answered
@@ -58,7 +59,7 @@ WHERE queue = 'input' AND response_to = :sys_id AND lease = :lease;
 
 -- name: lapsed
 -- Jobs whose lease ran out: their MID Server has gone, or its answer has not come through.
-SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
+SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator, cancel
 FROM ecc_queue
 WHERE queue = 'output' AND state = 'processing' AND lease_until < :now
 ORDER BY lease_until
@@ -86,6 +87,27 @@ LIMIT :limit;
 UPDATE ecc_queue
 SET state = 'ready', lease = '', lease_until = NULL, sys_updated_on = :now
 WHERE sys_id = :sys_id AND state = 'processing';
+
+-- name: release
+-- Back to ready, as if it had never been claimed: its MID Server says that nothing was sent.
+UPDATE ecc_queue
+SET state = 'ready', lease = '', lease_until = NULL, attempts = attempts - 1, sys_updated_on = :now
+WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
+
+-- name: in_force
+-- A job under the lease in force.
+SELECT sys_id, agent, mid_server, attempts, idempotent, cancel FROM ecc_queue
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server;
+
+-- name: cancel
+-- Ask the MID Server that has the job to stop it.
+UPDATE ecc_queue SET cancel = 1, sys_updated_on = :now
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing';
+
+-- name: cancelled
+-- The jobs that a MID Server runs and shall stop.
+SELECT sys_id FROM ecc_queue
+WHERE queue = 'output' AND state = 'processing' AND cancel = 1 AND mid_server = :mid_server;
 
 -- name: fail
 -- A job ends without a result.
