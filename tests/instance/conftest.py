@@ -39,6 +39,7 @@ from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 from openmid.instance.serve import Protocol, Server  # noqa: E402
 from tests.instance.partners import Api, Mid, Reply  # noqa: E402
 
+settings.OPENMID_FOLDER = FOLDER.path  # in a worker of xdist the settings were read under the controller's
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: these passwords guard nothing
 PASSWORDS = {"alice": "alice's password", "charlie": "charlie's password"}
 
