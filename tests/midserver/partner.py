@@ -8,19 +8,27 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 
 from aiohttp import web
+
+Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Partner:
     """`async with Partner(context) as partner:`; `partner.port`, `partner.seen`."""
 
-    def __init__(self, context: ssl.SSLContext | None, answer: web.Response | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext | None, answer: web.Response | None = None, serve: Serve | None = None
+    ) -> None:
         self._context = context
+        self._serve = serve
         self.requests: list[web.BaseRequest] = []
         self.bodies: list[str] = []
+        self.peers: list[object] = []
+        """The client certificate of each request; empty where none was sent."""
         self.connections: set[int] = set()
         self.port = 0
         self.hang = asyncio.Event()
@@ -42,7 +50,10 @@ class Partner:
         self.requests.append(request)
         self.bodies.append(await request.text())
         assert request.transport
+        self.peers.append(request.transport.get_extra_info("peercert") or {})
         self.connections.add(request.transport.get_extra_info("peername")[1])
+        if self._serve is not None:
+            return await self._serve(request)
         if request.path == "/hang":
             await self.hang.wait()
         if request.path == "/drop":
@@ -81,6 +92,22 @@ async def raw_server(answer: bytes | None, context: ssl.SSLContext | None = None
                 await reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
             await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def talking_server(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server that says, byte by byte, what `talk` says."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
+            await talk(reader, writer)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -57,16 +56,16 @@ def onward(request: Request, status: int, location: str) -> Request:
 
 
 def _target(base: URL, location: str) -> URL:
+    scheme, _, rest = location.partition(":")
+    if rest.startswith("//") and scheme.isalnum() and scheme.lower() != HTTPS:
+        raise CallError("redirect_refused", f"it leads to {scheme[:20]}://, and only https:// is followed")
     try:
-        scheme = urlsplit(location).scheme.lower()
         target = base.join(URL(location)).with_fragment(None)
-        named = bool(target.host) and target.user is None and target.password is None
+        named = bool(target.host) and target.scheme == HTTPS and target.user is None and target.password is None
     except ValueError:
         named = False
     if not named:
         raise CallError("redirect_refused", "its Location is not a URL that can be called")
-    if scheme not in ("", HTTPS):
-        raise CallError("redirect_refused", f"it leads to {scheme}://, and only https:// is followed")
     return target
 
 
