@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +115,15 @@ async def test_what_a_store_hands_out_is_masked(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("OPENMID_SECRET_PARTNER", "canary of the environment")
     await ExternalSecrets(Environment(options(tmp_path))).secret("PARTNER")
     assert redact.clean("a canary of the environment") == f"a {redact.MASK}"
+
+
+def test_the_example_in_the_docs_is_a_store(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/mid-server.md").read_text()
+    code = text[text.index("    from openmid.midserver.errors") : text.index("### Trust")]
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(code), names)
+    (tmp_path / "partner.txt").write_text("word\n")
+    store = names["Safe"](options(tmp_path, folder="."))
+    assert store.secret("partner") == "word"
+    with pytest.raises(SecretUnavailable, match="the safe has no other"):
+        store.secret("other")
