@@ -87,11 +87,7 @@ def stores() -> Iterator[keystore.KeyStore]:
 
 def cleared(entry: keystore.Entry) -> keystore.Entry:
     """Without the expensive seal that it came with."""
-    if isinstance(entry, keystore.PrivateKeyEntry):
-        return keystore.PrivateKeyEntry(entry.private_key, entry.certificates)
-    if isinstance(entry, keystore.SecretKeyEntry):
-        return keystore.SecretKeyEntry.of(entry.algorithm, entry.key)
-    return entry
+    return entry.copy() if isinstance(entry, keystore.KeyEntry) else entry
 
 
 def authenticated_safe(pfx: bytes) -> bytes:

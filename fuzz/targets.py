@@ -169,6 +169,8 @@ def open_keys(store: keystore.KeyStore) -> None:
         if isinstance(entry, keystore.KeyEntry):
             try:
                 entry.reveal()
+                if isinstance(entry, keystore.PbeKeyEntry):
+                    _ = entry.data
             except keystore.KeystoreError as error:
                 assert str(error) and "\n" not in str(error), str(error)
 

@@ -41,3 +41,13 @@ def test_an_alias_breaks_no_message() -> None:
     assert str(caught.value).startswith(r"'a\r\nb\x1b[31m\u202ec\u2028é 鍵' is of a kind")
     with pytest.raises(keystore.NoSuchAlias, match=r"it holds 'a\\r\\nb"):
         store["x"]
+
+
+@pytest.mark.parametrize("cipher", ["AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC", "DES-CBC"])
+@pytest.mark.parametrize("vector", ["", "00", "8D29C4FEC8F97B590BB789", "00" * 8, "00" * 16, "00" * 32])
+def test_a_pem_keys_vector_of_a_wrong_length(cipher: str, vector: str) -> None:
+    """The parser's own error left the library."""
+    head = f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: {cipher},{vector}\n\n"
+    with pytest.raises(keystore.KeystoreError) as caught:
+        keystore.loads(f"{head}{'A' * 64}\n-----END RSA PRIVATE KEY-----\n".encode(), "changeit")
+    assert isinstance(caught.value, keystore.Damaged | keystore.UnsupportedType | keystore.WrongKeyPassword)

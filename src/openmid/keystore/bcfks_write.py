@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from openmid.keystore import bcfks_crypto as crypto
@@ -21,7 +22,7 @@ from openmid.keystore.entries import (
     now,
 )
 from openmid.keystore.errors import Unstorable, WrongKeyPassword
-from openmid.keystore.kdf import Kdf
+from openmid.keystore.kdf import Derivations, Kdf
 from openmid.keystore.store import KeyStore
 
 
@@ -34,6 +35,33 @@ class _Plan(NamedTuple):
     password: str | None
 
 
+class Ahead:
+    """What protects a store, whatever will be in it: salts, a nonce and two keys; and those of one private key.
+
+    A program that knows the password before it has the entries begins with them early: the derivations run in a thread.
+    """
+
+    def __init__(self, password: str | None, form: Form, with_key: bool, threads: int = 1) -> None:
+        self.terms = (password or "", form)
+        self.digest = crypto.HMAC_DIGESTS[form.hmac]
+        self.sealing = crypto.new_sealing(form.iterations, form.cipher, self.digest)
+        self.mac_kdf = crypto.new_kdf(64, form.iterations, self.digest)
+        self.key_sealing = crypto.new_sealing(form.iterations, form.cipher)
+        jobs: list[tuple[Kdf, str]] = [
+            (self.sealing.kdf, crypto.STORE_ENCRYPTION),
+            (self.mac_kdf, crypto.INTEGRITY_CHECK),
+            (self.key_sealing.kdf, crypto.PRIVATE_KEY_ENCRYPTION),
+        ]
+        needed = [partial(crypto.derive, kdf, password, purpose) for kdf, purpose in jobs[: 2 + with_key]]
+        self.derivations = Derivations(needed, threads)
+
+
+def begin(store: KeyStore, password: str | None, form: Form) -> None:
+    """Derive ahead what the store will be written with. Raises Unstorable."""
+    _check_form(form)
+    store.ahead = Ahead(password, form, with_key=True)
+
+
 def write(store: KeyStore, password: str | None, form: Form) -> bytes:
     """PBKDF2, AES-256 in CCM or key wrap, HMAC. Entries are sealed under PBKDF2-HMAC-SHA512, whatever the store is.
 
@@ -43,21 +71,29 @@ def write(store: KeyStore, password: str | None, form: Form) -> bytes:
     plans = [
         _plan(alias, entry, password, form) for alias, entry in _keys(store) if not _carried(entry, password, form)
     ]
-    digest = crypto.HMAC_DIGESTS[form.hmac]
-    sealing = crypto.new_sealing(form.iterations, form.cipher, digest)
-    mac_kdf = crypto.new_kdf(64, form.iterations, digest)
-    jobs: list[tuple[Kdf, str | None, str]] = [
-        (sealing.kdf, password, crypto.STORE_ENCRYPTION),
-        (mac_kdf, password, crypto.INTEGRITY_CHECK),
-    ]
-    jobs += [(plan.sealing.kdf, plan.password, PURPOSES[_object_type(plan.entry, True)]) for plan in plans]
-    store_key, mac_key, *entry_keys = crypto.derive_all(jobs)
-    sealed = {plan.alias: _seal(plan, key) for plan, key in zip(plans, entry_keys, strict=True)}
-    content = sealing.encrypt(store_key, _within_limit(_object_store_data(store, sealed, form), form))
-    protected = der.sequence(sealing.identifier(), der.octets(content))
-    check = der.octets(crypto.mac(digest, mac_key, protected))
-    integrity = der.sequence(algorithm(form.hmac), crypto.kdf_identifier(mac_kdf), check)
+    first = next(
+        (plan for plan in plans if isinstance(plan.entry, PrivateKeyEntry) and plan.password == password), None
+    )
+    ahead = _taken(store, password, form) or Ahead(password, form, first is not None)
+    others = [plan for plan in plans if plan is not first]
+    keys = crypto.derive_all(
+        [(plan.sealing.kdf, plan.password, PURPOSES[_object_type(plan.entry, True)]) for plan in others]
+    )
+    store_key, mac_key, *first_key = ahead.derivations.results(3 if first else 2)
+    sealed = {plan.alias: _seal(plan, key) for plan, key in zip(others, keys, strict=True)}
+    if first:
+        sealed[first.alias] = _seal(first._replace(sealing=ahead.key_sealing), first_key[0])
+    content = ahead.sealing.encrypt(store_key, _within_limit(_object_store_data(store, sealed, form), form))
+    protected = der.sequence(ahead.sealing.identifier(), der.octets(content))
+    check = der.octets(crypto.mac(ahead.digest, mac_key, protected))
+    integrity = der.sequence(algorithm(form.hmac), crypto.kdf_identifier(ahead.mac_kdf), check)
     return der.sequence(protected, integrity)
+
+
+def _taken(store: KeyStore, password: str | None, form: Form) -> Ahead | None:
+    """What was derived ahead, if it is for this: once, for a nonce under its key serves once."""
+    ahead, store.ahead = store.ahead, None
+    return ahead if isinstance(ahead, Ahead) and ahead.terms == (password or "", form) else None
 
 
 def _check_form(form: Form) -> None:

@@ -6,7 +6,7 @@ A key that was read stays encrypted until it is asked for: listing a store, or r
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from openmid.keystore import der
 from openmid.keystore.errors import Damaged, UnsupportedType, WrongKeyPassword
@@ -14,12 +14,14 @@ from openmid.keystore.errors import Damaged, UnsupportedType, WrongKeyPassword
 _TRUSTED_USAGE = der.oid("2.16.840.1.113894.746875.1.1")
 
 
-class Sealed(Protocol):
-    """A key as it lies in its store."""
+if TYPE_CHECKING:  # at run time it would cost keytool's start a millisecond
 
-    def open(self, password: str | None) -> bytes:
-        """The clear bytes. Raises WrongKeyPassword, NotApproved, TooExpensive, Damaged."""
-        ...
+    class Sealed(Protocol):
+        """A key as it lies in its store."""
+
+        def open(self, password: str | None) -> bytes:
+            """The clear bytes. Raises WrongKeyPassword, NotApproved, TooExpensive, Damaged."""
+            ...
 
 
 def now() -> datetime:

@@ -90,6 +90,15 @@ def _read(actual: str, data: bytes, password: str | None, source: Source) -> Key
     )
 
 
+def begin(store: KeyStore, password: str | None, type: str) -> None:  # noqa: A002
+    """Derive in the background what `dumps` with the same password and type will need; a nothing but for BCFKS."""
+    if canonical(type) == "BCFKS":
+        from openmid.keystore import bcfks_write
+        from openmid.keystore.bcfks_crypto import Form
+
+        bcfks_write.begin(store, password, Form(ITERATIONS))
+
+
 def dumps(
     store: KeyStore,
     password: str | None,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -96,30 +97,47 @@ def _stepped(content: bytes, value: bytes, block: int) -> bytes:
     return b"".join((piece % (1 << 8 * block)).to_bytes(block, "big") for piece in pieces)
 
 
-def all_at_once(jobs: list[Callable[[], bytes]]) -> list[bytes]:
-    """Derive independent keys in threads: hashlib gives up the interpreter lock. Raises what the first failure raises."""
-    results: list[bytes] = [b""] * len(jobs)
-    failures: list[BaseException] = []
+class Derivations:
+    """Independent keys, derived in threads from now on: hashlib gives up the interpreter lock.
 
-    def run(first: int) -> None:
-        try:
-            for index in range(first, len(jobs), THREADS):
-                results[index] = jobs[index]()
-        except BaseException as error:
-            failures.append(error)
+    Whoever asks for them takes part: each takes what the others have left. A thread that nobody waits for ends with
+    the process.
+    """
 
-    threads: list[threading.Thread] = []
-    for first in range(1, min(THREADS, len(jobs))):
-        thread = threading.Thread(target=run, args=(first,))
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads for this user: then one after the other
-            run(first)
-        else:
-            threads.append(thread)
-    run(0)
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return results
+    def __init__(self, jobs: Sequence[Callable[[], bytes]], threads: int) -> None:
+        self._results: list[bytes] = [b""] * len(jobs)
+        self._left = list(enumerate(jobs))[::-1]
+        self._failures: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        for _ in range(min(threads, len(jobs))):
+            thread = threading.Thread(target=self._work, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads for this user
+                break
+            self._threads.append(thread)
+
+    def _work(self) -> None:
+        with suppress(IndexError):
+            while not self._failures:
+                index, job = self._left.pop()
+                try:
+                    self._results[index] = job()
+                except BaseException as error:
+                    self._failures.append(error)
+
+    def results(self, count: int | None = None) -> list[bytes]:
+        """Of the first `count` jobs; others are not begun any more. Raises what the first failure raises."""
+        wanted = len(self._results) if count is None else count
+        self._left = [(index, job) for index, job in self._left if index < wanted]
+        self._work()
+        for thread in self._threads:
+            thread.join()
+        if self._failures:
+            raise self._failures[0]
+        return self._results[:wanted]
+
+
+def all_at_once(jobs: Sequence[Callable[[], bytes]]) -> list[bytes]:
+    """Derive independent keys. Raises what the first failure raises."""
+    return Derivations(jobs, min(THREADS, len(jobs)) - 1).results()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from openmid.keystore import certificate as x509
 from openmid.keystore import private_key
+from openmid.keystore.der import DerError
 from openmid.keystore.entries import PrivateKeyEntry, TrustedCertificateEntry
 from openmid.keystore.errors import Damaged, FileProblem, UnsupportedType, WrongKeyPassword
 from openmid.keystore.passwords import readings
@@ -188,4 +189,6 @@ def _open_old(label: str, headers: bytes, body: bytes, password: str | None, sou
             return _shaped(label, old.decrypt_pem(cipher, iv, secret, body), where, None, source)
         except (Undecryptable, Damaged):
             continue
+        except DerError as error:
+            raise Damaged(f"{where} is damaged: {error}") from error
     raise WrongKeyPassword(f"the password does not open {where}", "check the private key's password")

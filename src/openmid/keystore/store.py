@@ -31,6 +31,7 @@ class KeyStore:
         self.notes: list[str] = []
         self.created = now()
         self.comment: str | None = None
+        self.ahead: object = None  # what its writer has begun to derive: `formats.begin`
         self._entries: dict[str, Entry] = {}
 
     def __getitem__(self, alias: str) -> Entry:

@@ -103,7 +103,9 @@ def _begin(request: Request, path: str) -> Opened:
     if password is None:
         password = prompts.new_password("Enter destination keystore password:  ", "-deststorepass")
     stores.long_enough("Keystore", password)
-    return Opened(KeyStore(kind, path), path, kind, password, None)
+    store = KeyStore(kind, path)
+    formats.begin(store, password, kind)
+    return Opened(store, path, kind, password, None)
 
 
 def _source(request: Request, path: str, in_place: bool) -> Source:
