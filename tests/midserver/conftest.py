@@ -22,6 +22,7 @@ from openmid.midserver.config import Config
 from openmid.midserver.egress import Egress
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
+from openmid.midserver.proxy import Proxy
 from tests.midserver.partner import Partner
 
 PASSWORD = "correct horse battery"
@@ -89,20 +90,21 @@ def bcfks(tmp_path_factory: pytest.TempPathFactory, client: trustme.LeafCert) ->
     return write_bcfks(tmp_path_factory.mktemp("keystore") / "client.bcfks", client)
 
 
-def make_config(agent: Path, egress: str = '<allow host="127.0.0.1"/>') -> Config:
+def make_config(agent: Path, egress: str = '<allow host="127.0.0.1"/>', more: str = "") -> Config:
     """The smallest config.xml, with loopback opened."""
     agent.mkdir(exist_ok=True)
-    (agent / "config.xml").write_text(f"<parameters><egress>{egress}</egress></parameters>")
+    (agent / "config.xml").write_text(f"<parameters><egress>{egress}</egress>{more}</parameters>", "utf-8")
     return Config.read(agent)
 
 
 class Mid:
     """A MID Server's insides without its instance: a registry and a runner."""
 
-    def __init__(self, agent: Path, egress: str = '<allow host="127.0.0.1"/>') -> None:
-        self.config = make_config(agent, egress)
+    def __init__(self, agent: Path, egress: str = '<allow host="127.0.0.1"/>', more: str = "") -> None:
+        self.config = make_config(agent, egress, more)
+        self.proxy = Proxy.of(self.config)
         self.registry = ProtocolRegistry(self.config.agent, Egress.of(self.config), enforced=False)
-        self.runner = RestRunner(self.registry, Host("mid-test", self.config.path, False))
+        self.runner = RestRunner(self.registry, Host("mid-test", self.config.path, False), through=self.proxy)
 
     async def register(
         self, keystore: Path, password: str = PASSWORD, protocol: str = "mauth", port: int = 443

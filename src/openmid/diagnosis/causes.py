@@ -84,7 +84,7 @@ CAUSES: dict[str, Template] = {
         "what needs no proxy belongs in mid.proxy.bypass_list",
     ),
     "proxy_authentication_required": Template(
-        "the proxy {proxy} wants to know who calls (407), and {proxy_user}",
+        "the proxy {proxy} wants to know who calls (status {proxy_status}), and {proxy_user}",
         "set mid.proxy.username and mid.proxy.password in {config_path} and restart the MID Server",
     ),
     "proxy_refused": Template(

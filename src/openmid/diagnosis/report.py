@@ -102,9 +102,9 @@ def _late(evidence: Evidence) -> str:
 
 
 def _proxy_code(evidence: Evidence) -> str:
-    if evidence.proxy_status == 407:
+    if evidence.proxy_status in (401, 407):  # tinyproxy says 401 to a wrong password
         return "proxy_authentication_required"
-    if evidence.proxy_status in (502, 503, 504):
+    if evidence.proxy_status >= 500:
         return "proxy_target_unreachable"
     if evidence.proxy_status:
         return "proxy_refused"

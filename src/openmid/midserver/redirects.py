@@ -48,7 +48,7 @@ def onward(request: Request, status: int, location: str) -> Request:
         CallError: redirect_refused: it leads to what is not https, or to no URL.
     """
     target = _target(request.target, location)
-    if target.origin() != request.target.origin():
+    if (target.host, target.port) != (request.target.host, request.target.port):
         headers = [(name, value) for name, value in request.headers if name.lower() in _HARMLESS]
         request = replace(request, protocol=HTTPS, headers=headers, authorised=False)
     request = replace(request, target=target)
@@ -60,8 +60,14 @@ def _target(base: URL, location: str) -> URL:
     if rest.startswith("//") and scheme.isalnum() and scheme.lower() != HTTPS:
         raise CallError("redirect_refused", f"it leads to {scheme[:20]}://, and only https:// is followed")
     try:
-        target = base.join(URL(location)).with_fragment(None)
-        named = bool(target.host) and target.scheme == HTTPS and target.user is None and target.password is None
+        found = URL(location)
+        target = base.join(found).with_fragment(None)
+        named = (
+            bool(found.host or not found.scheme)
+            and target.scheme == HTTPS
+            and target.user is None
+            and target.password is None
+        )
     except ValueError:
         named = False
     if not named:
