@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -322,3 +323,28 @@ async def test_a_secret_that_was_rotated_with_its_keystore_is_read_anew(
 def test_a_wrong_place_raises_what_a_call_can_tell(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="has no Keystore path"):
         profiles.place(EMPTY, tmp_path, None)
+
+
+async def test_a_call_waits_for_a_keystore_that_is_loaded_for_the_first_time(
+    tmp_path: Path,
+    authority: Authority,
+    partner: Partner,
+    bcfks: Path,
+    safe: type[Safe],
+    registries: Registries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store that is far away: the configuration is not held up, and neither are calls of other protocols."""
+    opens = threading.Event()
+    monkeypatch.setattr("openmid.midserver.protocol_registry.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(Safe, "secret", lambda *_: opens.wait() and PASSWORD)
+    made = with_safe(tmp_path / "agent")
+    registry = registries.make(made)
+    runner = RestRunner(registry, Host("mid-test", made.path, False))
+    await registry.apply([of_store(bcfks), OpenedProfile("p2", "other", str(bcfks), 443, PASSWORD)])
+    address = f"//localhost:{partner.port}/"
+    waits = asyncio.create_task(runner.run(RestProbe(f"mauth:{address}", ca_certificates=authority.pem)))
+    other = await runner.run(RestProbe(f"other:{address}", ca_certificates=authority.pem))
+    assert (other.status_code, waits.done()) == (200, False)
+    opens.set()
+    assert (await waits).status_code == 200

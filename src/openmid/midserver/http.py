@@ -83,6 +83,8 @@ class _Trip:
     began: int = 0
     """`time.monotonic_ns()`; 0 while the profile loads."""
     attempt: Attempt = field(default_factory=lambda: Attempt(""))
+    trusted_by: str = ""
+    """The truststore that counts where the probe brings no CA certificates; empty: the system's authorities."""
     request: Request | None = None
     shown: Shown | None = None
     refreshed: bool = False
@@ -149,6 +151,7 @@ class RestRunner:
             raise CallError("fips_required")
         parts = outgoing.split(probe.url)
         trip.attempt.host = parts.hostname or ""
+        await self._registry.ready(parts.scheme)
         _, default_port = self._registry.client(parts.scheme)
         trip.attempt.port = parts.port or default_port
         trip.request = outgoing.of(probe, parts, default_port)
@@ -173,6 +176,7 @@ class RestRunner:
     async def _exchange(self, trip: _Trip, request: Request) -> ProbeResult | None:
         """One request and its answer; None when `trip.request` is to be made next."""
         client, _ = self._registry.client(request.protocol)
+        trip.trusted_by = client.trusted_by
         context = client.context(trip.probe.ca_certificates)
         target = request.target
         attempt = trip.attempt = Attempt(target.host or "", client.facts, target.port or 443, trip.probe.timeouts)
@@ -319,7 +323,8 @@ class RestRunner:
             host=attempt.host,
             port=attempt.port,
             timeout_ms=probe.timeout_ms,
-            trust="connection" if probe.ca_certificates else "system",
+            trust="connection" if probe.ca_certificates else "truststore" if trip.trusted_by else "system",
+            truststore=trip.trusted_by,
             config_path=str(self._host.config),
             mid=self._host.mid,
             protocol=probe.url.partition(":")[0],
