@@ -188,9 +188,11 @@ class _Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._begun = self._begun or bool(data)
-        yield self._inner.process(data, output_buffer_limit=CHUNK)
-        while not self._inner.can_accept_more_data():
-            yield self._inner.process(b"", output_buffer_limit=CHUNK)
+        out = self._inner.process(data, output_buffer_limit=CHUNK)
+        while out:
+            yield out
+            # There may be more inside, whatever can_accept_more_data says.
+            out = b"" if self._inner.is_finished() else self._inner.process(b"", output_buffer_limit=CHUNK)
 
     def finished(self) -> bool:
         return self._inner.is_finished() or not self._begun
