@@ -105,6 +105,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
     capabilities: list[str] = []  # what config.xml says that it can do, besides what the instance was told
     load: Load | None = None
     log_tail: list[str] = []  # the last lines of agent0.log, redacted; at most MAX_LOG_LINES
+    now: Microseconds = -1  # the MID Server's clock, by which the instance notices that it is off
 
 
 MAX_LOG_LINES = 100
@@ -173,6 +174,14 @@ class Credential(msgspec.Struct, frozen=True):
     scope: str = ""
     ca_certificates: str = ""  # for `token_url`; PEM
     external_credential_store: bool = False
+
+
+CREDENTIAL_SECRETS = {
+    "basic": ("basic_auth_credentials", "password"),
+    "api_key": ("api_key_credentials", "api_key"),
+    "oauth": ("oauth_2_0_credentials", "client_secret"),
+}
+"""By kind of credential, the table and column that its sealed secret is bound to (`sealing.SealedFor`)."""
 
 
 class ConfigurationAnswer(msgspec.Struct, frozen=True):
