@@ -1,6 +1,6 @@
 """What protects a BCFKS store: key derivation, AES-256-CCM or key wrap, HMAC. docs/bcfks.md has the facts.
 
-Derivation and HMAC go through hashlib, the cipher through cryptography: in FIPS Enforced Mode both are the provider's.
+HMAC goes through hashlib, derivation and cipher through cryptography: in FIPS Enforced Mode both are the provider's.
 Costs are capped before anything is derived, with Bouncy Castle's own caps (CVE-2026-58063).
 """
 
