@@ -199,7 +199,7 @@ CAUSES: dict[str, Template] = {
         "enter its secret again, or look into the external credential store",
     ),
     "oauth_token_refused": Template(
-        "the token endpoint {target} gives no token: {detail}",
+        "the token endpoint {detail}",
         "check client ID, client secret and scope of the credential, and the token URL",
     ),
     "oauth_token_failed": Template("no token could be fetched: {detail}", "{profile_remedy}"),

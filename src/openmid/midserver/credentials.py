@@ -150,14 +150,18 @@ async def _fetched(opened: OpenedCredential, call: Call) -> _Token:
     body = result.body.encode()
     try:
         if result.status_code != 200:
-            raise CallError("oauth_token_refused", _why(result.status_code, body))
+            raise _refused(opened, _why(result.status_code, body))
         token = decode(body, _Token)
     except WireError as error:
-        raise CallError("oauth_token_refused", "its answer holds no access_token") from error
+        raise _refused(opened, "its answer holds no access_token") from error
     plain = token.access_token.isascii() and token.access_token.isprintable() and " " not in token.access_token
     if token.token_type.lower() != "bearer" or not token.access_token or not plain:
-        raise CallError("oauth_token_refused", f'its token is of the type "{token.token_type[:40]}", not Bearer')
+        raise _refused(opened, f'what it calls one is of the type "{token.token_type[:40]}", or none')
     return token
+
+
+def _refused(opened: OpenedCredential, why: str) -> CallError:
+    return CallError("oauth_token_refused", f"{opened.token_url.partition('?')[0]} gives no token: {why}")
 
 
 def _token_probe(opened: OpenedCredential) -> RestProbe:

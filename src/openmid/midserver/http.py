@@ -168,7 +168,6 @@ class RestRunner:
         async def fetch(probe: HttpProbe) -> ProbeResult:
             trip.began = trip.began or time.monotonic_ns()
             limited = restruct(probe, timeout_ms=trip.probe.timeout_ms, require_fips=trip.probe.require_fips)
-            trip.attempt = Attempt(outgoing.split(probe.url).hostname or "")
             return (await self._attempt(limited, None, last=True)).result
 
         return fetch
