@@ -93,7 +93,7 @@ class InstanceAttachments:
             stored: Attachment = await _apart(self._stored(asking, file_name, content_type))
         except (aiohttp.ClientError, OSError, WireError) as error:
             if source.error is not None:
-                raise source.error from error
+                raise source.error from source.error.__cause__  # the partner's, or a limit's
             raise CallError("attachment_not_stored", _words(error)) from error
         return stored
 

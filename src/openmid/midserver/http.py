@@ -219,11 +219,11 @@ class RestRunner:
         body = request.body
         if not isinstance(body, Streamed):
             return request.headers, io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+        attempt.uploading = True
         return [*request.headers, ("Content-Length", str(body.size))], self._upload(body, attempt)
 
     async def _upload(self, body: Streamed, attempt: Attempt) -> AsyncIterator[bytes]:
         """The body, chunk by chunk. The wait for the answer begins behind it."""
-        attempt.uploading = True
         async for chunk in body.chunks(self._store()):
             yield chunk
         attempt.uploading = False
