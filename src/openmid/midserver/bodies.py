@@ -44,7 +44,7 @@ class Streamed:
         """Its length in bytes."""
         return sum(len(piece) if isinstance(piece, bytes) else piece.size_bytes for piece in self.pieces)
 
-    async def chunks(self, attachments: AttachmentClient) -> AsyncIterator[bytes]:
+    async def chunks(self, attachments: AttachmentClient | None) -> AsyncIterator[bytes]:
         """The bytes.
 
         Raises:
@@ -54,6 +54,8 @@ class Streamed:
             if isinstance(piece, bytes):
                 yield piece
                 continue
+            if attachments is None:
+                raise CallError("attachment_unavailable", f"{piece.sys_id} cannot be fetched by this MID Server")
             left = piece.size_bytes
             async for chunk in attachments.open(piece.sys_id):
                 left -= len(chunk)

@@ -224,15 +224,10 @@ class RestRunner:
 
     async def _upload(self, body: Streamed, attempt: Attempt) -> AsyncIterator[bytes]:
         """The body, chunk by chunk. The wait for the answer begins behind it."""
-        async for chunk in body.chunks(self._store()):
+        async for chunk in body.chunks(self._attachments):
             yield chunk
         attempt.uploading = False
         attempt.arm(attempt.timeouts.first_byte_ms)
-
-    def _store(self) -> AttachmentClient:
-        if self._attachments is None:
-            raise CallError("attachment_unavailable", "cannot be fetched: this MID Server has no way to attachments")
-        return self._attachments
 
     async def _received(self, trip: _Trip, request: Request, response: aiohttp.ClientResponse) -> ProbeResult | None:
         probe, status = trip.probe, response.status
