@@ -30,6 +30,23 @@ def test_the_method_that_is_overridden_is_the_one_that_was_read() -> None:
     assert hasattr(ResponseHandler, "__weakref__")
 
 
+def test_the_way_through_a_proxy_is_the_one_that_was_read() -> None:
+    source = inspect.getsource(aiohttp.TCPConnector._create_proxy_connection)
+    # Connects to the proxy in the way of any connection, says CONNECT, and begins TLS inside.
+    assert "self._create_direct_connection(\n            proxy_req, []" in source
+    assert "return await self._start_tls_connection(" in source
+    names = list(inspect.signature(aiohttp.TCPConnector._start_tls_connection).parameters)
+    assert names[:4] == ["self", "underlying_transport", "req", "timeout"]
+    for name in ("_create_proxy_connection", "_create_connection"):
+        assert list(inspect.signature(getattr(aiohttp.TCPConnector, name)).parameters)[1:] == [
+            "req",
+            "traces",
+            "timeout",
+        ]
+    assert list(inspect.signature(aiohttp.TCPConnector._resolve_host).parameters) == ["self", "host", "port", "traces"]
+    assert inspect.isdatadescriptor(ResponseHandler.should_close)
+
+
 class Lying(AbstractResolver):
     """A name server under somebody else's control."""
 
