@@ -12,6 +12,7 @@ from openmid.keystore import der
 from openmid.keystore.errors import Damaged, UnsupportedType, WrongKeyPassword
 
 _TRUSTED_USAGE = der.oid("2.16.840.1.113894.746875.1.1")
+_FRIENDLY_NAME = der.oid("1.2.840.113549.1.9.20")
 
 
 if TYPE_CHECKING:  # at run time it would cost keytool's start a millisecond
@@ -27,6 +28,10 @@ if TYPE_CHECKING:  # at run time it would cost keytool's start a millisecond
 def now() -> datetime:
     """The time as stores write it: UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def _is_usual(attribute: bytes) -> bool:
+    return _TRUSTED_USAGE in attribute[:24] or _FRIENDLY_NAME in attribute[:24]
 
 
 class Entry:
@@ -46,8 +51,8 @@ class Entry:
         self.created, self.modified, self.comment = created, modified, comment
 
     def has_unusual_attributes(self) -> bool:
-        """True if there is more than Java's mark of a trusted certificate."""
-        return any(_TRUSTED_USAGE not in attribute[:24] for attribute in self.attributes)
+        """True if there is more than Java's mark of a trusted certificate, and names."""
+        return any(not _is_usual(attribute) for attribute in self.attributes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -134,6 +139,10 @@ class PrivateKeyEntry(KeyEntry):
         super().__init__(clear, sealed, store_password)
         self.certificates = certificates
         self.certificate_attributes: dict[bytes, tuple[bytes, ...]] = {}  # PKCS#12's, by certificate
+
+    def has_unusual_attributes(self) -> bool:
+        of_chain = (attribute for found in self.certificate_attributes.values() for attribute in found)
+        return super().has_unusual_attributes() or any(not _is_usual(attribute) for attribute in of_chain)
 
     @property
     def private_key(self) -> bytes:

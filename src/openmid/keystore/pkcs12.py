@@ -41,6 +41,7 @@ class Bag(NamedTuple):
     key_id: bytes = b""
     trusted: bool = False
     attributes: tuple[bytes, ...] = ()
+    named: tuple[bytes, ...] = ()  # the attribute that `name` came from, raw
 
 
 def read(data: bytes, password: str | None, source: Source) -> KeyStore:
@@ -181,7 +182,7 @@ def _with_attributes(bag: Bag, attributes: Reader) -> Bag:
         kind = body.oid("an attribute's type")
         values = body.element(der.SET, "an attribute's values")
         if kind == FRIENDLY_NAME and values.peek() >= 0:
-            bag = bag._replace(name=_text(values))
+            bag = bag._replace(name=_text(values), named=(raw,))
         elif kind == LOCAL_KEY_ID and values.peek() >= 0:
             bag = bag._replace(key_id=values.octets("a key's identifier"))
         else:

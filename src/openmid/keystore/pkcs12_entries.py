@@ -123,11 +123,14 @@ class _Assembly:
             sealed.leaf = leaf
             self.used.update(chain)
         entry = PrivateKeyEntry(None, chain, sealed, self.password)
-        entry.certificate_attributes = {
-            each: found.attributes for each in chain if (found := self.certificates[each]).attributes
-        }
+        entry.certificate_attributes = {each: self._attributes(each, each == leaf) for each in chain}
         beside = self.certificates[leaf].name if leaf is not None else None
         self._put(bag.name or beside, entry, bag)
+
+    def _attributes(self, certificate: bytes, leaf: bool) -> tuple[bytes, ...]:
+        """What a chain's certificate has besides its key's: a leaf is called as its key. What is trusted is an entry."""
+        bag = self.certificates[certificate]
+        return () if bag.trusted else bag.attributes if leaf else bag.attributes + bag.named
 
     def _leaf(self, bag: Bag, sealed: SealedBag) -> bytes | None:
         """By the identifier that key and certificate share; else by the key itself."""
