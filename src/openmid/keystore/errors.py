@@ -21,11 +21,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Aliases and file names may hold anything: what would break a line, or steer a terminal, is escaped."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    """Letters, signs, and the world's other spaces, of which Python says that they do not print."""
+    return char.isprintable() or (char.isspace() and char > "\x9f" and char not in "\u2028\u2029")
 
 
 class KeystoreError(Exception):
@@ -34,8 +39,8 @@ class KeystoreError(Exception):
     code: ClassVar[str] = "keystore_error"
 
     def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(_on_one_line(sentence))
-        self.hint = _on_one_line(hint)
+        super().__init__(on_one_line(sentence))
+        self.hint = on_one_line(hint)
 
 
 class FileProblem(KeystoreError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openmid.keystore.entries import Entry, KeyEntry, PrivateKeyEntry
-from openmid.keystore.errors import WrongKeyPassword
+from openmid.keystore.errors import WrongKeyPassword, on_one_line
 from openmid.keystore.keytool import prompts, report, stores
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.keytool.stores import Opened
@@ -69,7 +69,8 @@ def _change_key_password(request: Request, opened: Opened) -> None:
     if not isinstance(entry, KeyEntry):
         raise KeytoolError(f"Alias <{alias}> has no key")
     unlock(entry, alias, request.get("-keypass"), "-keypass")
-    new = request.get("-new") or prompts.changed_password(f"key password for <{alias}>", request.get("-keypass"))
+    what = f"key password for <{on_one_line(alias)}>"
+    new = request.get("-new") or prompts.changed_password(what, request.get("-keypass"))
     opened.store.put(alias, sealed_anew(entry, new, opened.password))
 
 
@@ -107,7 +108,7 @@ def unlock(entry: KeyEntry, alias: str, given: str | None, flag: str) -> None:
         return
     for attempt in range(3):
         try:
-            entry.unlock(prompts.password(f"Enter key password for <{alias}>", flag))
+            entry.unlock(prompts.password(f"Enter key password for <{on_one_line(alias)}>", flag))
         except WrongKeyPassword:
             if attempt == 2:
                 raise

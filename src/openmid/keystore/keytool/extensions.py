@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from openmid.keystore import der
 from openmid.keystore.der import DerError, Reader
+from openmid.keystore.errors import on_one_line
 from openmid.keystore.keytool import names
 
 _USAGES = ("DigitalSignature", "Non_repudiation", "Key_Encipherment", "Data_Encipherment", "Key_Agreement",
@@ -109,7 +110,7 @@ def _general_name(reader: Reader) -> str:
     if number == 0:
         return f"Other-Name: Unrecognized ObjectIdentifier: {body.oid('a kind of name')}"
     if number in (1, 2, 6):
-        return {1: "RFC822Name", 2: "DNSName", 6: "URIName"}[number] + ": " + body.rest().decode("latin-1")
+        return {1: "RFC822Name", 2: "DNSName", 6: "URIName"}[number] + ": " + on_one_line(body.rest().decode("latin-1"))
     if number == 4:
         return names.text(body.any("a name"))
     if number == 7:

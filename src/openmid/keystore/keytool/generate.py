@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from openmid.keystore import certificate as x509
 from openmid.keystore import der
 from openmid.keystore.entries import KeyEntry, PrivateKeyEntry
-from openmid.keystore.errors import KeystoreError
+from openmid.keystore.errors import KeystoreError, on_one_line
 from openmid.keystore.keytool import extension_values, names, prompts, report, show, stores
 from openmid.keystore.keytool.change import unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
@@ -120,7 +120,7 @@ def _given_key_password(request: Request, opened: Opened) -> str | None:
 def _asked_key_password(alias: str) -> str | None:
     """None for the store's: nothing typed, or nobody there."""
     for _ in range(3):
-        say(f"Enter key password for <{alias}>")
+        say(f"Enter key password for <{on_one_line(alias)}>")
         typed = prompts.typed_password("\t(RETURN if same as keystore password):  ", "-keypass")
         if not typed:
             return None

@@ -6,6 +6,7 @@ import sys
 
 from openmid.keystore import certificate as x509
 from openmid.keystore.entries import KeyEntry, PrivateKeyEntry
+from openmid.keystore.errors import on_one_line
 from openmid.keystore.keytool import certificate_files, describe, issuers, prompts, report, stores
 from openmid.keystore.keytool.change import carry, unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
@@ -63,7 +64,7 @@ def _to_trust(request: Request, store: KeyStore, alias: str) -> list[bytes]:
         )
     given = _read(request, "Input not an X.509 certificate")
     if len(given) > 1:
-        say(f"note: the input holds {len(given)} certificates, and the first one is imported")
+        prompts.note(f"the input holds {len(given)} certificates, and the first one is imported")
     return given
 
 
@@ -79,11 +80,11 @@ def _trusted(certificate: bytes, store: KeyStore) -> bool:
     weak = _weaknesses("The input", [certificate], store)
     same = next((name for name in store if report.certificates(store[name])[:1] == (certificate,)), None)
     if same is not None:
-        say(f"Certificate already exists in keystore under alias <{same}>")
+        say(f"Certificate already exists in keystore under alias <{on_one_line(same)}>")
         return _asked("Do you still want to add it? [no]:  ", weak)
     if not issuers.self_signed(certificate) and issuers.path(certificate, issuers.known(store)):
         return True
-    sys.stdout.write(describe.certificate(certificate))
+    report.out(describe.certificate(certificate), end="")
     return _asked("Trust this certificate? [no]:  ", weak)
 
 
@@ -145,7 +146,7 @@ def _chain_of_many(
     if root is not None:
         return chain if root == chain[-1] else [*chain, root]
     say("\nTop-level certificate in reply:\n")
-    sys.stdout.write(describe.certificate(chain[-1]))
+    report.out(describe.certificate(chain[-1]), end="")
     sys.stdout.flush()
     say("\n... is not trusted. ", end="")
     accepted = _asked("Install reply anyway? [no]:  ", _weaknesses("Reply", reply, store))

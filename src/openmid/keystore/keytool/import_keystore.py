@@ -12,6 +12,7 @@ from openmid.keystore.entries import (
     PrivateKeyEntry,
     TrustedCertificateEntry,
 )
+from openmid.keystore.errors import on_one_line
 from openmid.keystore.keytool import prompts, report, stores
 from openmid.keystore.keytool.change import carry, opens, unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
@@ -44,7 +45,7 @@ def run(request: Request) -> None:
     target = _begin(request, target_path) if in_place else _target(request, target_path)
     source = _source(request, source_path, in_place)
     for note in source.store.notes:
-        say(f"note: {note}")
+        prompts.note(note)
     copy = _copy_one if request.has("-srcalias") else _copy_all
     imported = copy(request, source.store, target)
     if imported:
@@ -144,7 +145,7 @@ def _copy_all(request: Request, source: KeyStore, target: Opened) -> list[str]:
         name = _copy(request, source, alias, alias, target)
         if name is not None:
             imported.append(name)
-            say(f"Entry for alias {alias} successfully imported.")
+            say(f"Entry for alias {on_one_line(alias)} successfully imported.")
     failed = len(source) - len(imported)
     counts = f"{len(imported)} entries successfully imported, {failed} entries failed or cancelled"
     say(f"Import command completed:  {counts}")
@@ -156,11 +157,11 @@ def _copy(request: Request, source: KeyStore, alias: str, wanted: str, target: O
     name = stores.spelled(wanted, target.kind)
     if name in target.store:
         if request.has("-noprompt"):
-            say(f"Warning: Overwriting existing alias {name} in destination keystore")
+            say(f"Warning: Overwriting existing alias {on_one_line(name)} in destination keystore")
         else:
             name = stores.spelled(_another_name(name, target), target.kind)
             if not name:
-                say(f"Entry for alias {alias} not imported.")
+                say(f"Entry for alias {on_one_line(alias)} not imported.")
                 return None
     entry = source[alias]
     if isinstance(entry, KeyEntry):
@@ -172,7 +173,7 @@ def _copy(request: Request, source: KeyStore, alias: str, wanted: str, target: O
 def _another_name(name: str, target: Opened) -> str:
     unanswered = f"{target.path} already has an entry '{name}', and there is nobody to ask"
     hint = "-noprompt overwrites it; -srcalias with -destalias gives the new one another name"
-    if prompts.yes(f"Existing entry alias {name} exists, overwrite? [no]:  ", unanswered, hint):
+    if prompts.yes(f"Existing entry alias {on_one_line(name)} exists, overwrite? [no]:  ", unanswered, hint):
         return name
     return prompts.ask("Enter new alias name\t(RETURN to cancel import for this entry):  ", unanswered, hint)
 
@@ -214,6 +215,8 @@ def _explain(request: Request, source: Source, target: Opened) -> None:
     if target.kind != "BCFKS":
         return
     if not request.has("-destkeypass") and (source.password or "") != target.password:
-        say("note: each key opens with the destination's password; Java's keytool would leave it under the source's")
+        prompts.note("each key opens with the destination's password; Java's keytool would leave it under the source's")
     if len(target.password or "") < _SHORT_FOR_APPROVED:
-        say(f"note: Bouncy Castle in approved-only mode asks for passwords of {_SHORT_FOR_APPROVED} characters or more")
+        prompts.note(
+            f"Bouncy Castle in approved-only mode asks for passwords of {_SHORT_FOR_APPROVED} characters or more"
+        )

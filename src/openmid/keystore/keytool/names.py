@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openmid.keystore import der
 from openmid.keystore.der import Reader
+from openmid.keystore.errors import on_one_line
 from openmid.keystore.keytool.options import KeytoolError
 
 _ATTRIBUTES = {
@@ -31,6 +32,7 @@ def text(raw: bytes) -> str:
             pair = attributes.sequence("a name's attribute")
             oid, tag = pair.oid("a name's attribute"), pair.peek()
             value = pair.element(tag, "a name's value").rest().decode(_ENCODINGS.get(tag, "latin-1"), "replace")
+            value = on_one_line(value)
             texts.append(f"{_ATTRIBUTES.get(oid, 'OID.' + oid)}={quoted(value)}")
         parts.append(" + ".join(texts))
     return ", ".join(reversed(parts))

@@ -9,25 +9,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from openmid.keystore.errors import on_one_line
 from openmid.keystore.keytool.flags import COMMANDS, FLAGS, HELP, NOT_OFFERED, OTHER_NAMES, WAYS_OUT, flags_of
 
 PROVIDER_NOTE = "there is no JVM here and nothing to load: BCFKS is built in"
 DEFAULT_ALIAS = "mykey"
+# Control characters (C0, DEL, C1) but for tab, LF and CR.
+_STEERING = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10, 13)}
+
+
+def safe(text: str) -> str:
+    """For a terminal: without what would steer it; ends of lines and tabs stay."""
+    return text.translate(_STEERING)
 
 
 class KeytoolError(Exception):
     """What goes to standard output after `keytool error: `. `hint` says what to do."""
 
     def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(sentence)
-        self.hint = hint
+        super().__init__(on_one_line(sentence))
+        self.hint = on_one_line(hint)
 
 
 class UsageError(Exception):
     """A command line that is wrong: `command` is the one whose usage is shown, if any was named."""
 
     def __init__(self, sentence: str, command: str | None) -> None:
-        super().__init__(sentence)
+        super().__init__(on_one_line(sentence))
         self.command = command
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from openmid.keystore.keytool.options import PROVIDER_NOTE, KeytoolError, Request
+from openmid.keystore.errors import on_one_line
+from openmid.keystore.keytool.options import PROVIDER_NOTE, KeytoolError, Request, safe
 
 MIN_PASSWORD = 6
 _ATTEMPTS = 3
@@ -12,8 +13,13 @@ _ATTEMPTS = 3
 
 def say(text: str, end: str = "\n") -> None:
     """To standard error, where keytool reports."""
-    sys.stderr.write(text + end)
+    sys.stderr.write(safe(text) + end)
     sys.stderr.flush()
+
+
+def note(text: str) -> None:
+    """A line that keytool does not have."""
+    say(f"note: {on_one_line(text)}")
 
 
 def ask(question: str, unanswered: str, hint: str) -> str:
@@ -53,7 +59,7 @@ def typed_password(question: str, flag: str) -> str | None:
         from getpass import getpass
 
         try:
-            return getpass(question, stream=sys.stderr)
+            return getpass(safe(question), stream=sys.stderr)
         except EOFError:
             raise KeytoolError(f"no password was given for {flag}") from None
     say(question, end="")
@@ -88,10 +94,10 @@ def _twice(question: str, again: str, flag: str, what: str, old: str | None) -> 
 def explain_flags(request: Request) -> None:
     """Under -v: what was accepted without effect, and which passwords other users could read."""
     if request.ignored:
-        say(f"note: {', '.join(request.ignored)}: accepted; {PROVIDER_NOTE}")
+        note(f"{', '.join(request.ignored)}: accepted; {PROVIDER_NOTE}")
     if request.unused:
-        say(f"note: {', '.join(request.unused)}: accepted; {request.command} does not use it")
+        note(f"{', '.join(request.unused)}: accepted; {request.command} does not use it")
     if request.exposed:
         first = request.exposed[0]
-        say(f"note: {', '.join(request.exposed)}: other users of this machine can read a password on the command line; "
+        note(f"{', '.join(request.exposed)}: other users of this machine can read a password on the command line; "
             f"{first}:env VARIABLE and {first}:file FILE keep it out of process lists")  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from openmid.keystore.entries import Entry, PrivateKeyEntry, TrustedCertificateEntry
-from openmid.keystore.keytool import describe, stores
-from openmid.keystore.keytool.options import Request, UsageError
+from openmid.keystore.errors import on_one_line
+from openmid.keystore.keytool import describe, prompts, stores
+from openmid.keystore.keytool.options import Request, UsageError, safe
 from openmid.keystore.keytool.prompts import say
 from openmid.keystore.store import KeyStore
 
@@ -30,17 +31,18 @@ def run(request: Request) -> None:
     for name in shown:
         _print(name, store, request, alias)
     for note in store.notes:
-        say(f"note: {note}")
+        prompts.note(note)
     warn(request, store, weaknesses(store, shown))
 
 
-def out(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+def out(text: str = "", end: str = "\n") -> None:
+    """To standard output."""
+    sys.stdout.write(safe(text) + end)
 
 
 def _print(name: str, store: KeyStore, request: Request, asked: str | None) -> None:
     """One entry; the alias that was asked for is printed as it was typed."""
-    entry, alias = store[name], asked or name
+    entry, alias = store[name], on_one_line(asked or name)
     kind = _KINDS.get(type(entry), "SecretKeyEntry")  # what has no certificate is that to keytool
     if not (request.verbose or request.has("-rfc")):
         out(f"{alias}, {describe.day(entry.modified)}, {kind}, ")
@@ -72,7 +74,7 @@ def _print_certificate(certificate: bytes, request: Request, kind: str) -> None:
     if request.has("-rfc"):
         out(pem(certificate))
     else:
-        sys.stdout.write(describe.certificate(certificate, sun=describe.suns(kind)))
+        out(describe.certificate(certificate, sun=describe.suns(kind)), end="")
 
 
 def pem(data: bytes, label: str = "CERTIFICATE") -> str:
@@ -91,7 +93,7 @@ def weaknesses(store: KeyStore, aliases: list[str]) -> list[str]:
     for alias in aliases:
         chain = certificates(store[alias])
         for number, certificate in enumerate(chain, 1):
-            label = f"<{alias}>" if len(chain) == 1 else f"<{alias}> #{number} of {len(chain)}"
+            label = f"<{on_one_line(alias)}>" if len(chain) == 1 else f"<{alias}> #{number} of {len(chain)}"
             sentences += weakness(label, certificate, trusted, sun=describe.suns(store.type))
     return sentences
 

@@ -38,7 +38,7 @@ def _print_certificates(request: Request) -> None:
         if request.has("-rfc"):
             report.out(report.pem(certificate))
         else:
-            sys.stdout.write(describe.certificate(certificate))
+            report.out(describe.certificate(certificate), end="")
         if number < len(found):
             report.out()
         label = "The certificate" if len(found) == 1 else f"The certificate #{number} of {len(found)}"
@@ -55,7 +55,7 @@ def _print_request(request: Request) -> None:
         text, weak = _described_request(blocks[0] if blocks else data)
     except (DerError, UnicodeDecodeError) as error:
         raise Damaged(f"{request.get('-file') or 'the input'} is not a certificate request: {error}") from error
-    sys.stdout.write(text)
+    report.out(text, end="")
     report.warn(request, None, weak)
 
 

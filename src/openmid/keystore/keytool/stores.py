@@ -64,7 +64,7 @@ def save(request: Request, opened: Opened) -> None:
         prompts.say(f"[Storing {opened.path}]")
     replace(opened.path, opened.before, data)
     for note in opened.store.notes:
-        prompts.say(f"note: {note}")
+        prompts.note(note)
 
 
 def replace(path: str, before: bytes | None, data: bytes) -> None:
