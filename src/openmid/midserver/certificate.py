@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -23,20 +24,27 @@ class CertificateFacts:
 
 def describe(der: bytes) -> CertificateFacts:
     """The facts; empty ones for bytes that are no certificate (a broken partner must not break its diagnosis)."""
+    facts, end = _read(der)
+    return replace(facts, expired=True) if end < datetime.now(UTC) else facts
+
+
+@lru_cache(maxsize=256)
+def _read(der: bytes) -> tuple[CertificateFacts, datetime]:
+    """What does not change, and when the certificate ends. Partners show the same one at each connection."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
     except ValueError:
-        return CertificateFacts()
-    return CertificateFacts(
+        return CertificateFacts(), datetime.max.replace(tzinfo=UTC)
+    facts = CertificateFacts(
         subject=subject,
         issuer=issuer,
         serial=_hex(certificate.serial_number),
         not_before=certificate.not_valid_before_utc.isoformat(),
         not_after=certificate.not_valid_after_utc.isoformat(),
         names=_names(certificate),
-        expired=certificate.not_valid_after_utc < datetime.now(UTC),
     )
+    return facts, certificate.not_valid_after_utc
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

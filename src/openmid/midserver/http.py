@@ -178,7 +178,11 @@ class RestRunner:
         trip.trusted_by = client.trusted_by
         context = client.context(trip.probe.ca_certificates)
         target = request.target
-        attempt = trip.attempt = Attempt(target.host or "", client.facts, target.port or 443, trip.probe.timeouts)
+        attempt = trip.attempt
+        if attempt.sent or attempt.fresh:
+            attempt = trip.attempt = Attempt("")
+        attempt.host, attempt.port = target.host or "", target.port or 443
+        attempt.client, attempt.timeouts = client.facts, trip.probe.timeouts
         trip.began = trip.began or time.monotonic_ns()
         session = client.acquire()
         token = CURRENT.set(attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from yarl import URL
@@ -16,6 +17,7 @@ from openmid.wire.probes import HttpProbe, SoapProbe
 # RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
 _PATH = "/%:@!$&'()*+,;=~-._"
 _QUERY = _PATH + "?"
+REMEMBERED = 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAK = re.compile(r"[\r\n\0]")
 # How the message is framed, and the way to the next hop (RFC 9110, 7.6.1; RFC 9112, 6), is not the user's to say.
@@ -64,9 +66,11 @@ def of(probe: HttpProbe, parts: SplitResult, default_port: int) -> Request:
     else:
         body, own = bodies.inline(probe), []
     headers = _headers(probe, own)
-    return Request(method, parts.scheme, _target(parts, default_port, probe.query), headers, body)
+    target = _target(parts, default_port)
+    return Request(method, parts.scheme, _asking(target, probe.query) if probe.query else target, headers, body)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def split(url: str) -> SplitResult:
     """The URL of a probe.
 
@@ -90,12 +94,7 @@ def carrying(request: Request, shown: Shown) -> Request:
         return replace(request, headers=[*others, shown.header])
     if shown.query is None:
         return request
-    added = urlencode([shown.query], quote_via=quote)
-    query = request.target.raw_query_string
-    return replace(
-        request,
-        target=URL(f"{str(request.target).partition('?')[0]}?{query}{'&' if query else ''}{added}", encoded=True),
-    )
+    return replace(request, target=_asking(request.target, [shown.query]))
 
 
 def _headers(probe: HttpProbe, own: list[Header]) -> list[Header]:
@@ -129,11 +128,18 @@ def _replaces(name: str, value: str, names: set[str]) -> bool:
     return name.lower() in names and value.startswith("multipart/")
 
 
-def _target(parts: SplitResult, default_port: int, query: list[tuple[str, str]]) -> URL:
-    """The URL on the wire: the user's own escapes stay as they are, and the query's order and duplicates too."""
+@lru_cache(maxsize=REMEMBERED)
+def _target(parts: SplitResult, default_port: int) -> URL:
+    """The URL on the wire: the user's own escapes stay as they are. The same object for the same URL: yarl and aiohttp
+    keep in it what they have derived."""
     base = URL.build(scheme="https", host=parts.hostname or "", port=parts.port or default_port)
-    own = quote(parts.query, safe=_QUERY)
-    added = urlencode(query, quote_via=quote)
+    query = quote(parts.query, safe=_QUERY)
     path = quote(parts.path, safe=_PATH) or "/"
-    both = "&".join(filter(None, [own, added]))
-    return URL(f"{base.origin()}{path}{'?' if both else ''}{both}", encoded=True)
+    return URL(f"{base.origin()}{path}{'?' if query else ''}{query}", encoded=True)
+
+
+def _asking(target: URL, query: list[tuple[str, str]]) -> URL:
+    """The URL with more in its query, in order and with duplicates."""
+    head, _, own = str(target).partition("?")
+    both = "&".join(filter(None, [own, urlencode(query, quote_via=quote)]))
+    return URL(f"{head}?{both}", encoded=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from _ssl import _SSLContext
 
 from openmid import system
 from openmid.midserver.connector import ResumingContext, record
@@ -25,7 +26,8 @@ def client_context(trusted: str | bytes, *, enforced: bool) -> ssl.SSLContext:
         from openmid.fips import policy
 
         policy.restrict(context)
-    context._msg_callback = record  # type: ignore[attr-defined]
+    # ssl's own property makes four enumeration members of each record's numbers; the type below it does not.
+    _SSLContext._msg_callback.__set__(context, record)  # type: ignore[attr-defined]
     return context
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections import OrderedDict
-from hashlib import sha256
 
 import aiohttp
 
@@ -38,7 +37,7 @@ class TlsClient:
         self._trusted = trusted
         self._egress = egress
         self._enforced = enforced
-        self._contexts: OrderedDict[bytes, ssl.SSLContext] = OrderedDict()
+        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
         self._retired = False
@@ -54,11 +53,10 @@ class TlsClient:
         Raises:
             ValueError: the certificates are not PEM, or OpenSSL refuses the client's key.
         """
-        key = sha256(ca_certificates.encode()).digest()
-        context = self._contexts.get(key)
+        context = self._contexts.get(ca_certificates)
         if context is None:
-            context = self._contexts[key] = self._new(ca_certificates)
-        self._contexts.move_to_end(key)
+            context = self._contexts[ca_certificates] = self._new(ca_certificates)
+        self._contexts.move_to_end(ca_certificates)
         if len(self._contexts) > MOST_CONTEXTS:
             self._contexts.popitem(last=False)
         return context
