@@ -93,8 +93,8 @@ def certificate(data: bytes, *, sun: bool = True) -> str:
         before, after = _time(validity), _time(validity)
         found = algorithms(fields.signature, fields.public_key, sun=sun)
         lines = [
-            f"Owner: {names.text(fields.subject)}",
-            f"Issuer: {names.text(fields.issuer)}",
+            f"Owner: {names.shown(fields.subject)}",
+            f"Issuer: {names.shown(fields.issuer)}",
             f"Serial number: {fields.serial:x}",
             f"Valid from: {_moment(before)} until: {_moment(after)}",
             "Certificate fingerprints:",

@@ -112,7 +112,7 @@ def _general_name(reader: Reader) -> str:
     if number in (1, 2, 6):
         return {1: "RFC822Name", 2: "DNSName", 6: "URIName"}[number] + ": " + on_one_line(body.rest().decode("latin-1"))
     if number == 4:
-        return names.text(body.any("a name"))
+        return names.shown(body.any("a name"))
     if number == 7:
         return f"IPAddress: {_address(body.rest())}"
     if number == 8:

@@ -54,7 +54,7 @@ def _generate(request: Request) -> None:
     signing = signer(key, request.get("-sigalg"), alias)
     certificate = _self_signed(request, signing, name, days)
     say(f"Generating {described} key pair and self-signed certificate ({signing.name}) with a validity of {days:,} days\n"
-        f"\tfor: {names.text(name)}")  # fmt: skip
+        f"\tfor: {names.shown(name)}")  # fmt: skip
     if own_password is None and opened.kind != "PKCS12" and not request.has("-keypass"):
         own_password = _asked_key_password(alias)
     opened.store.set_private_key(alias, key, [certificate], password=own_password)

@@ -32,10 +32,14 @@ def text(raw: bytes) -> str:
             pair = attributes.sequence("a name's attribute")
             oid, tag = pair.oid("a name's attribute"), pair.peek()
             value = pair.element(tag, "a name's value").rest().decode(_ENCODINGS.get(tag, "latin-1"), "replace")
-            value = on_one_line(value)
             texts.append(f"{_ATTRIBUTES.get(oid, 'OID.' + oid)}={quoted(value)}")
         parts.append(" + ".join(texts))
     return ", ".join(reversed(parts))
+
+
+def shown(raw: bytes) -> str:
+    """The same for a terminal. Raises DerError."""
+    return on_one_line(text(raw))
 
 
 def quoted(value: str) -> str:

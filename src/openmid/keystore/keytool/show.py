@@ -64,7 +64,7 @@ def _described_request(data: bytes) -> tuple[str, list[str]]:
     outer = Reader(data).sequence("the request")
     body = outer.sequence("the request's body")
     body.integer("the version")
-    subject, public_key = names.text(body.any("the subject")), body.any("the public key")
+    subject, public_key = names.shown(body.any("the subject")), body.any("the public key")
     signature = outer.any("the signature algorithm")
     shown, key = describe.request_algorithms(signature, public_key)
     head = f"PKCS #10 Certificate Request (Version 1.0)\nSubject: {subject}\nFormat: X.509\nPublic Key: {key}\n"
