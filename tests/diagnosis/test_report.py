@@ -79,7 +79,6 @@ NAMED = {
     "oauth_token_failed",
     "attachment_unavailable",
     "attachment_not_stored",
-    "cancelled",
 }
 
 

@@ -176,6 +176,23 @@ async def test_byte_by_byte_ends_when_the_time_is_over(mid: Mid, authority: Auth
     assert "0.4 s" in result.failure.message
 
 
+async def test_hints_without_end_end_when_the_time_is_over(mid: Mid, authority: Authority) -> None:
+    hints = [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] * 10_000
+    async with server(authority, saying(*hints, pause=0.001)) as port:
+        result = await ask(mid, authority, port, timeout_ms=300)
+    assert result.failure
+    assert result.failure.code == "answer_timeout", result.failure
+
+
+async def test_a_switch_of_protocols_is_an_answer_and_the_end_of_its_connection(mid: Mid, authority: Authority) -> None:
+    said = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\nnonsense"
+    async with server(authority, saying(said, close=False)) as port:
+        for _ in range(2):
+            result = await ask(mid, authority, port, timeout_ms=5000)
+            assert (result.status_code, result.body) == (101, ""), result.failure
+            assert result.timing.tls >= 0
+
+
 # Content codings
 
 

@@ -295,6 +295,7 @@ async def test_framing_and_the_way_are_not_the_users_to_say(bench: Bench, author
             ("Content-Length", "99"),
             ("Transfer-Encoding", "chunked"),
             ("Connection", "close"),
+            ("Expect", "100-continue"),
             ("Proxy-Authorization", "Basic x"),
             ("X-Own", "1"),
         ]
@@ -302,5 +303,5 @@ async def test_framing_and_the_way_are_not_the_users_to_say(bench: Bench, author
     sent = partner.requests[0].headers
     assert (result.status_code, partner.bodies) == (200, ["four"])
     assert sent["Content-Length"] == "4"
-    assert {"Transfer-Encoding", "Connection", "Proxy-Authorization"}.isdisjoint(sent)
+    assert {"Transfer-Encoding", "Connection", "Expect", "Proxy-Authorization"}.isdisjoint(sent)
     assert sent["X-Own"] == "1"

@@ -194,6 +194,20 @@ async def test_a_redirect_without_location_is_an_answer(mid: Mid, authority: Aut
     assert (result.status_code, result.body) == (302, "nowhere")
 
 
+async def test_cookies_are_not_kept(mid: Mid, authority: Authority, bcfks: Path) -> None:
+    await mid.register(bcfks)
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        headers = {"Set-Cookie": "session=1; Path=/", "Location": "/b"}
+        return web.Response(status=302 if request.path == "/a" else 200, headers=headers)
+
+    async with Partner(authority.server_context(), serve=serve) as partner:
+        for _ in range(2):
+            result = await run(mid, authority, partner.port, "/a")
+            assert result.status_code == 200
+    assert all("Cookie" not in request.headers for request in partner.requests)
+
+
 def request(method: str) -> Request:
     headers = [("Content-Type", "text/plain"), ("SOAPAction", '"x"'), ("X-Own", "1")]
     return Request(method, "mauth", URL("https://a.example/x"), headers, b"body")

@@ -31,6 +31,7 @@ PASSING = frozenset(
         "answer_unfinished",
         "proxy_unreachable",
         "proxy_target_unreachable",
+        "oauth_token_failed",
     }
 )
 """Causes that may pass by themselves."""
@@ -209,9 +210,6 @@ CAUSES: dict[str, Template] = {
     "attachment_not_stored": Template(
         "{target} answered, and the instance did not take the answer as an attachment: {detail}",
         "look into the instance's log and its free disk space; the partner may have carried the request out",
-    ),
-    "cancelled": Template(
-        "the call to {target} was cancelled", "run it again if it was not meant; the partner may have carried it out"
     ),
     "response_too_large": Template(
         "the answer of {target} is larger than {limit_mb} MB",

@@ -25,6 +25,7 @@ _OURS = frozenset(
     {
         "connection",
         "content-length",
+        "expect",  # a partner that does not know it would be waited for
         "keep-alive",
         "proxy-authorization",
         "proxy-connection",
