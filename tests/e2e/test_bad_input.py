@@ -18,10 +18,12 @@ from tests.e2e.conftest import first_error
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 
 
-def change(standing: Walk, **columns: str) -> Json:
-    """The profile changed, and Run Test's error."""
-    walk.api(standing).change("mid_protocol_profile", standing.profile["sys_id"], **columns)
-    return first_error(walk.run_test(standing))
+def with_profile(standing: Walk, protocol: str, **columns: str) -> Json:
+    """Run Test's error through a profile of its own; one that has loaded before goes on with what it has."""
+    assert standing.certificates
+    good = {"keystore_path": str(standing.bcfks), "password": standing.certificates.password}
+    made = walk.api(standing).create("mid_protocol_profile", protocol=protocol, **(good | columns))
+    return first_error(call_through(standing, protocol, mid_protocol_profile=made["sys_id"]))
 
 
 def call_through(standing: Walk, name: str, **columns: str) -> Json:
@@ -47,22 +49,22 @@ def test_the_walk_itself_is_a_status_code_200(standing: Walk) -> None:
     assert details["steps"][0]["output"]["status_code"] == 200
 
 
-def test_wrong_store_password(standing: Walk, profile: Json) -> None:
-    error = change(standing, password="not the password")
+def test_wrong_store_password(standing: Walk) -> None:
+    error = with_profile(standing, "wrongpassword", password="not the password")
     assert error["code"] == "keystore_password"
     assert str(standing.bcfks) in error["message"]
 
 
-def test_missing_keystore(standing: Walk, profile: Json) -> None:
-    error = change(standing, keystore_path=str(standing.bcfks) + ".gone")
+def test_missing_keystore(standing: Walk) -> None:
+    error = with_profile(standing, "missing", keystore_path=str(standing.bcfks) + ".gone")
     assert error["code"] == "keystore_missing"
     assert str(standing.bcfks) + ".gone" in error["message"]
 
 
-def test_pkcs12_where_bcfks_is_due(standing: Walk, profile: Json) -> None:
+def test_pkcs12_where_bcfks_is_due(standing: Walk) -> None:
     assert standing.certificates
     source = str(standing.certificates.client_p12)
-    error = change(standing, keystore_path=source)
+    error = with_profile(standing, "pkcs", keystore_path=source)
     words = shlex.split(error["remedy"].split("keytool ", 1)[1].splitlines()[0])
     assert words[words.index("-srckeystore") + 1] == source
     assert words[words.index("-destkeystore") + 1] == str(standing.bcfks)
@@ -83,6 +85,18 @@ def test_a_profile_that_does_not_apply_to_any_mid_server(standing: Walk, profile
     with pytest.raises(DemoError, match="does not apply"):
         call_through(standing, "nobody", mid_protocol_profile=other["sys_id"])
         raise DemoError(first_error(walk.run_test(standing, "nobody"))["message"])
+
+
+def test_a_profile_that_is_changed_for_the_worse_goes_on_and_the_instance_shows_why(
+    standing: Walk, profile: Json
+) -> None:
+    walk.api(standing).change("mid_protocol_profile", profile["sys_id"], keystore_path=str(standing.bcfks) + ".gone")
+    assert walk.run_test(standing)["steps"][0]["output"]["status_code"] == 200
+
+    def shown(mid: Json) -> bool:
+        return "stays in use" in mid["profile_statuses"] and ".gone does not exist" in mid["profile_statuses"]
+
+    walk.wait_for(standing, "shows that the old certificate stays in use", shown)
 
 
 @pytest.mark.parametrize("protocol", ["https", "http", "MAuth", "my-proto!", "mauth", "ftp", ""])

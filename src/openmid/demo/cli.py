@@ -93,9 +93,7 @@ def _steps(this: Walk) -> Json:
 def _controls(this: Walk) -> Json:
     controls = {}
     if this.fips:
-        controls["pkcs12_in_enforced_mode"] = _control(
-            this, "the profile pointed at the .p12", walk.control_pkcs12(this)
-        )
+        controls["pkcs12_in_enforced_mode"] = _control(this, "a profile pointed at the .p12", walk.control_pkcs12(this))
     else:
         this.stage.say("the profile pointed at the .p12: not tried, only FIPS Enforced Mode refuses it")
     without = _control(this, "the same URL without a client certificate", walk.control_no_certificate(this))

@@ -237,12 +237,19 @@ def run_test(walk: Walk, action: str = "Call partner") -> Json:
 
 
 def control_pkcs12(walk: Walk) -> Json:
-    """Control 1: the profile pointed at the PKCS12 file. In FIPS Enforced Mode the MID Server must refuse it."""
+    """Control 1: a profile pointed at the PKCS12 file. In FIPS Enforced Mode the MID Server must refuse it.
+
+    A profile of its own: one that has loaded before goes on with the certificate that it has.
+    """
     assert walk.certificates
-    source = str(walk.certificates.client_p12)
-    api(walk).change("mid_protocol_profile", walk.profile["sys_id"], keystore_path=source)
-    details = run_test(walk)
-    api(walk).change("mid_protocol_profile", walk.profile["sys_id"], keystore_path=str(walk.bcfks))
+    source, password = str(walk.certificates.client_p12), walk.certificates.password
+    mid = wait_for(walk, "is Up", lambda mid: mid["status"] == "Up")
+    profile = api(walk).create("mid_protocol_profile", protocol="mauthp12", keystore_path=source, password=password)
+    alias = api(walk).create("sys_alias", name="partner_by_pkcs12", connection_type="http_connection")
+    columns = _connection(walk, "Partner by PKCS12", alias) | _mutual(walk, mid)
+    api(walk).create("http_connection", **columns | {"mid_protocol_profile": profile["sys_id"]})
+    _action(walk, "Call by PKCS12", "partner_by_pkcs12")
+    details = run_test(walk, "Call by PKCS12")
     error = details["steps"][0].get("error") or {}
     text = f"{error.get('message', '')}\n{error.get('remedy', '')}".strip()
     named = "-importkeystore" in text and source in text and str(walk.bcfks) in text
