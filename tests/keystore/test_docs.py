@@ -15,6 +15,7 @@ FILES = {
     "mixed.jceks": "jceks-mixed.jceks",
     "signed.bcfks": "bcfks-signed-rsa-nocerts.bcfks",
     "signer.cer": "der-leaf.cer",
+    "pbe.bcfks": "../bc-current/bcfks-pbe-keys.bcfks",
 }
 
 

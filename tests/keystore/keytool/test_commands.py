@@ -168,6 +168,44 @@ class TestTheLifeOfAClientsCertificate:
         assert len(opened("reply.bcfks").private_keys()["client"].certificates) == 2
         assert "installed" in keytool.fine(f"-importcert -alias client -file reply.pem {store}").err
 
+    def test_the_systems_authorities_vouch_where_that_is_wanted(
+        self, keytool: Keytool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """-trustcacerts: for a lone answer, for a chain's top, for a certificate to trust, and about the root itself."""
+        for name in ("reply.bcfks", "reply-ca.pem", "reply-alone.pem", "reply.pem"):
+            shutil.copyfile(CERTIFICATES / name, name)
+        bundle = (CERTIFICATES / "reply-ca.pem").read_text() + (FOLDER / "pem-ca-bundle.pem").read_text()
+        (keytool.here / "bundle.pem").write_text(bundle)
+        monkeypatch.setenv("SSL_CERT_FILE", str(keytool.here / "bundle.pem"))
+        store = "-keystore reply.bcfks -storepass changeit"
+        lone = f"-importcert -alias client -file reply-alone.pem {store}"
+        assert "Failed to establish chain" in keytool.refused(lone)
+        assert "installed" in keytool.fine(f"{lone} -trustcacerts").err
+        assert len(opened("reply.bcfks").private_keys()["client"].certificates) == 2
+        assert "nobody answered" in keytool(f"-importcert -alias client -file reply.pem {store}").out
+        keytool.fine(f"-importcert -trustcacerts -alias client -file reply.pem {store}")
+        leaf = f"-importcert -alias leaf -file reply-alone.pem {B}"
+        assert "nobody answered" in keytool(leaf).out
+        keytool.fine(f"{leaf} -trustcacerts")
+        assert opened().aliases() == ["leaf"]
+        root = keytool(f"-importcert -trustcacerts -alias root -file reply-ca.pem {B}", answers="no\n")
+        assert "Certificate already exists in system-wide CA keystore under alias <CN=" in root.err
+        assert "Do you still want to add it to your own keystore? [no]:  " in root.err
+        assert opened().aliases() == ["leaf"]
+
+    def test_a_system_without_authorities(self, keytool: Keytool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(keytool.here / "none.pem"))
+        shutil.copyfile(CERTIFICATES / "reply-alone.pem", "leaf.pem")
+        said = keytool.refused(f"-importcert -trustcacerts -alias leaf -file leaf.pem {B}")
+        assert said.startswith("keytool error: -trustcacerts: this system has no CA bundle\nhint: ")
+
+    def test_the_real_bundle_is_read(self, keytool: Keytool) -> None:
+        """Every certificate of this system's, by our own parser: what it vouches for does not include a stranger."""
+        if not Path("/etc/ssl/certs/ca-certificates.crt").exists():
+            parts.missing("a CA bundle", "ca-certificates")
+        shutil.copyfile(CERTIFICATES / "reply-alone.pem", "leaf.pem")
+        assert "nobody answered" in keytool(f"-importcert -trustcacerts -alias leaf -file leaf.pem {B}").out
+
     def test_nobody_to_ask(self, keytool: Keytool) -> None:
         shutil.copyfile(CERTIFICATES / "reply-ca.pem", "ca.pem")
         done = keytool(f"-importcert -alias root -file ca.pem {B}")

@@ -54,7 +54,7 @@ FLAGS: dict[str, tuple[str, str, str]] = {  # name: (role, what the argument is 
     "-storepass": ("password", "arg", "keystore password"),
     "-storetype": ("", "type", "keystore type (told by content if not given; PKCS12 for a new one)"),
     "-tls": ("switch", "", "displays TLS configuration information"),
-    "-trustcacerts": ("switch", "", "Java's own truststore: accepted, without effect"),
+    "-trustcacerts": ("switch", "", "trust this system's CA bundle too"),
     "-v": ("switch", "", "verbose output"),
     "-validity": ("", "days", "validity number of days"),
 }

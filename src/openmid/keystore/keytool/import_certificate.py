@@ -7,7 +7,7 @@ import sys
 from openmid.keystore import certificate as x509
 from openmid.keystore.entries import KeyEntry, PrivateKeyEntry
 from openmid.keystore.errors import on_one_line
-from openmid.keystore.keytool import certificate_files, describe, issuers, prompts, report, stores
+from openmid.keystore.keytool import certificate_files, describe, issuers, names, prompts, report, stores
 from openmid.keystore.keytool.change import carry, unlock
 from openmid.keystore.keytool.options import KeytoolError, Request
 from openmid.keystore.keytool.prompts import say
@@ -70,19 +70,28 @@ def _to_trust(request: Request, store: KeyStore, alias: str) -> list[bytes]:
 
 def _trust(request: Request, store: KeyStore, alias: str, certificate: bytes) -> bool:
     """True if it was added: asked about, unless something in the store vouches for it."""
-    if not request.has("-noprompt") and not _trusted(certificate, store):
+    if not request.has("-noprompt") and not _trusted(request, certificate, store):
         return False
     store.set_certificate(alias, certificate)
     return True
 
 
-def _trusted(certificate: bytes, store: KeyStore) -> bool:
+def _system_wide(request: Request) -> list[bytes]:
+    """Who vouches besides the store."""
+    return issuers.system_wide() if request.has("-trustcacerts") else []
+
+
+def _trusted(request: Request, certificate: bytes, store: KeyStore) -> bool:
     weak = _weaknesses("The input", [certificate], store)
     same = next((name for name in store if report.certificates(store[name])[:1] == (certificate,)), None)
     if same is not None:
         say(f"Certificate already exists in keystore under alias <{on_one_line(same)}>")
         return _asked("Do you still want to add it? [no]:  ", weak)
-    if not issuers.self_signed(certificate) and issuers.path(certificate, issuers.known(store)):
+    system, itself = _system_wide(request), issuers.self_signed(certificate)
+    if itself and certificate in system:
+        say(f"Certificate already exists in system-wide CA keystore under alias <{_subject(certificate)}>")
+        return _asked("Do you still want to add it to your own keystore? [no]:  ", weak)
+    if not itself and issuers.path(certificate, issuers.known(store) + system):
         return True
     report.out(describe.certificate(certificate), end="")
     return _asked("Trust this certificate? [no]:  ", weak)
@@ -99,7 +108,7 @@ def _install(request: Request, opened: Opened, alias: str, entry: PrivateKeyEntr
     """True if the answer became the key's chain."""
     unlock(entry, alias, request.get("-keypass"), "-keypass")
     if len(reply) == 1:
-        chain: list[bytes] | None = _chain_of_one(entry, reply[0], opened.store)
+        chain: list[bytes] | None = _chain_of_one(request, entry, reply[0], opened.store)
     else:
         chain = _chain_of_many(request, alias, entry, reply, opened.store)
     if chain is None:
@@ -109,17 +118,21 @@ def _install(request: Request, opened: Opened, alias: str, entry: PrivateKeyEntr
     return True
 
 
+def _subject(certificate: bytes) -> str:
+    return names.shown(x509.fields(certificate).subject)
+
+
 def _public_key(certificate: bytes) -> bytes:
     return x509.fields(certificate).public_key
 
 
-def _chain_of_one(entry: PrivateKeyEntry, leaf: bytes, store: KeyStore) -> list[bytes]:
-    """A lone certificate needs its issuers in the store."""
+def _chain_of_one(request: Request, entry: PrivateKeyEntry, leaf: bytes, store: KeyStore) -> list[bytes]:
+    """A lone certificate needs its issuers in the store (or in the system, with -trustcacerts)."""
     if _public_key(leaf) != _public_key(entry.certificates[0]):
         raise KeytoolError("Public keys in reply and keystore don't match", "this answer belongs to another key")
     if leaf == entry.certificates[0]:
         raise KeytoolError("Certificate reply and certificate in keystore are identical")
-    chain = [leaf] if issuers.self_signed(leaf) else issuers.path(leaf, issuers.known(store))
+    chain = [leaf] if issuers.self_signed(leaf) else issuers.path(leaf, issuers.known(store) + _system_wide(request))
     if not chain:
         raise KeytoolError(
             "Failed to establish chain from reply",
@@ -142,7 +155,7 @@ def _chain_of_many(
         raise KeytoolError("Incomplete certificate chain in reply", "each certificate must be signed by another one")
     if request.has("-noprompt"):
         return chain
-    root = issuers.signer(chain[-1], issuers.known_trusted(store))
+    root = issuers.signer(chain[-1], issuers.known_trusted(store) + _system_wide(request))
     if root is not None:
         return chain if root == chain[-1] else [*chain, root]
     say("\nTop-level certificate in reply:\n")

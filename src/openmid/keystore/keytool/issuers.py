@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from openmid.keystore import certificate as x509
-from openmid.keystore.keytool import report
+from openmid.keystore import formats
+from openmid.keystore.keytool import certificate_files, report
+from openmid.keystore.keytool.options import KeytoolError
 from openmid.keystore.refusals import refusals
 from openmid.keystore.store import KeyStore
 
@@ -15,6 +17,19 @@ def known(store: KeyStore) -> list[bytes]:
 
 def known_trusted(store: KeyStore) -> list[bytes]:
     return [entry.certificate for entry in store.certificates().values()]
+
+
+def system_wide() -> list[bytes]:
+    """This system's CA bundle: SSL_CERT_FILE, or OpenSSL's own place. Raises KeytoolError, KeystoreError."""
+    import ssl
+
+    path = ssl.get_default_verify_paths().cafile
+    if path is None:
+        raise KeytoolError(
+            "-trustcacerts: this system has no CA bundle",
+            "install one (Debian's ca-certificates), or name one with SSL_CERT_FILE",
+        )
+    return certificate_files.certificates(formats.read_file(path))
 
 
 def signed(certificate: bytes, issuer: bytes) -> bool:
