@@ -61,7 +61,7 @@ def test_an_authenticated_store_with_any_bit_flipped_does_no_harm(pair: Pair) ->
     key = der.octets(der.sequence(der.sequence(der.oid("1.2.3")), der.octets(b"k" * 8)))
     entries = b"".join(
         der.sequence(der.integer(kind), der.utf8("ä"), MOMENT, MOMENT, content, der.utf8("a comment"))
-        for kind, content in ((0, der.octets(b"certificate")), (2, key), (7, der.octets(b"")))
+        for kind, content in ((0, der.octets(b"certificate")), (2, key), (4, key), (5, key), (7, der.octets(b"")))
     )
     clear = objects(entries)
     for position in range(len(clear) * 8):

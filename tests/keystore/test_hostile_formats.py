@@ -6,6 +6,7 @@ import random
 from base64 import encodebytes
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from openmid.keystore import certificate as x509
 from openmid.keystore.passwords import readings
 from openmid.keystore.terms import Source
 from tests.keystore import builders as made
+from tests.keystore.test_current_vectors import CURRENT, signers
+from tests.keystore.test_current_vectors import FILES as CURRENT_FILES
 from tests.keystore.test_hostile import survive
 from tests.keystore.test_pkcs12 import berified, with_mac
 from tests.keystore.vectors import FILES, FOLDER
@@ -128,10 +131,18 @@ def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if FILES[name]["size"]])
 def test_every_vector_damaged_at_200_places(name: str, remembered: None) -> None:
+    damage_at_200_places(FOLDER / name, FILES[name].get("store_password") or "changeit")
+
+
+@pytest.mark.parametrize("name", CURRENT_FILES)
+def test_every_current_vector_damaged_at_200_places(name: str, remembered: None) -> None:
+    damage_at_200_places(CURRENT / name, CURRENT_FILES[name]["store_password"], signers().get(name))
+
+
+def damage_at_200_places(path: Path, password: str | None, signer: bytes | None = None) -> None:
     """100 cuts and 100 flipped bits; a cost above 200,000 iterations is refused to save the test's time."""
-    data, dice = (FOLDER / name).read_bytes(), random.Random(name)
-    password = FILES[name].get("store_password") or "changeit"
-    terms = keystore.Terms(max_iterations=200_000)
+    data, dice = path.read_bytes(), random.Random(path.name)
+    terms = keystore.Terms(max_iterations=200_000, verify_with=signer)
     for _ in range(100):
         place = dice.randrange(len(data))
         flipped = data[:place] + bytes([data[place] ^ 1 << dice.randrange(8)]) + data[place + 1 :]
