@@ -19,9 +19,11 @@ import pytest
 from aiohttp import web
 from msgspec import Raw
 
+from openmid.midserver import tls
 from openmid.midserver.attachments import InstanceAttachments
 from openmid.midserver.call_error import CallError
 from openmid.midserver.http import Host, RestRunner
+from openmid.midserver.instance_client import InstanceClient
 from openmid.wire.messages import Job
 from openmid.wire.probes import Attachment, Part, ProbeResult, RestProbe, RetryPolicy, Timeouts
 from tests.midserver.conftest import Authority, Mid
@@ -39,9 +41,11 @@ class Store:
         self.status = 200
         self.cut = 0
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         if self.status != 200:
             refusal = {"code": "no", "message": "that is not yours"}
             return web.json_response(refusal, status=self.status)
@@ -307,6 +311,42 @@ async def test_a_partner_that_answers_before_it_has_read_the_request(bench: Benc
     async with talking_server(talk, context) as port:
         result = await bench.call(port, method="PUT", attachment=Attachment("a1", len(data)))
     assert (result.status_code, result.body) == (413, "too much"), result.failure
+
+
+async def test_an_upload_that_ends_behind_its_answer_harms_nothing(bench: Bench, context: ssl.SSLContext) -> None:
+    """The limit for the first byte begins at the request's end: here the answer has long begun."""
+    bench.store.files["a1"] = data = bytes(5_000_000)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+        await writer.drain()
+        await reader.readexactly(len(data))
+        await asyncio.sleep(0.1)
+        writer.write(b"ay")
+        await writer.drain()
+        await reader.read()
+
+    async with talking_server(talk, context) as port:
+        limits = Timeouts(first_byte_ms=5000)
+        result = await bench.call(port, method="PUT", attachment=Attachment("a1", len(data)), timeouts=limits)
+    assert (result.status_code, result.body) == (200, "okay"), result.failure
+
+
+async def test_the_way_is_the_instance_clients(authority: Authority, context: ssl.SSLContext) -> None:
+    store = Store()
+    store.files["a1"] = DATA
+    async with serving(store, context) as port:
+        trusted = tls.client_context(authority.pem, enforced=False)
+        client = InstanceClient(f"https://localhost:{port}", trusted, Path("ca.pem"))
+        client.authorise("0" * 32, "the-credential")
+        attachments = InstanceAttachments(client.stream)
+        got = b"".join([chunk async for chunk in attachments.open("a1")])
+        stored = await attachments.store("j", "l", "x", "text/plain", attachments.open("a1"))
+        await client.close()
+    assert (got, stored.size_bytes) == (DATA, len(DATA))
+    assert {headers["Authorization"] for headers in store.headers} == {f"Bearer {'0' * 32}.the-credential"}
+    assert set(store.paths) == {"/api/mid/v1/attachments/a1", "/api/mid/v1/attachments"}
 
 
 async def test_a_partner_that_does_not_read(bench: Bench, context: ssl.SSLContext) -> None:

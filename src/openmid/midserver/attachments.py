@@ -7,7 +7,7 @@ that it holds a lease on.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ Ask = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 class AttachmentClient(Protocol):
     """Where attachments lie."""
 
-    def open(self, sys_id: str) -> AsyncIterator[bytes]:
+    def open(self, sys_id: str) -> AsyncGenerator[bytes, None]:
         """An attachment's bytes, in order.
 
         Raises:
@@ -60,7 +60,7 @@ class InstanceAttachments:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    async def open(self, sys_id: str) -> AsyncIterator[bytes]:
+    async def open(self, sys_id: str) -> AsyncGenerator[bytes, None]:
         """As `AttachmentClient`."""
         asking = self._ask("GET", f"{PATH}/{sys_id}", timeout=_patience())
         try:

@@ -11,6 +11,7 @@ import binascii
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,11 +58,12 @@ class Streamed:
             if attachments is None:
                 raise CallError("attachment_unavailable", f"{piece.sys_id} cannot be fetched by this MID Server")
             left = piece.size_bytes
-            async for chunk in attachments.open(piece.sys_id):
-                left -= len(chunk)
-                if left < 0:
-                    break
-                yield chunk
+            async with aclosing(attachments.open(piece.sys_id)) as source:
+                async for chunk in source:
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+                    yield chunk
             if left:
                 name = piece.file_name or piece.sys_id
                 raise CallError(

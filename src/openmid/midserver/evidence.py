@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from openmid.midserver.call_error import CallError
 from openmid.midserver.certificate import describe
 from openmid.midserver.connector import Attempt, EgressDenied, PhaseTimeout
 
+_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*")
 _ANSWERED = (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, HttpProcessingError)
 
 
@@ -118,6 +120,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    """The exception's own words on one line. Those of an answer without the URL: people put keys into its query."""
+    """The exception's own words on one line, without the URL of an answer and without any query: people put keys there."""
     words = error.message if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError) else str(error)
-    return " ".join((words or type(error).__name__).split())[:300]
+    return _QUERY.sub(r"\1", " ".join((words or type(error).__name__).split()))[:300]

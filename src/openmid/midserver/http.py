@@ -211,13 +211,17 @@ class RestRunner:
         )
         if not attempt.timeouts.first_byte_ms:
             return await asking
+        due = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as attempt.due:
+            async with due:
+                attempt.due = due
                 return await asking
         except TimeoutError as error:
-            if attempt.due is not None and attempt.due.expired():
+            if due.expired():
                 raise PhaseTimeout(attempt.limit_ms) from error
             raise
+        finally:
+            attempt.due = None  # a body that is still under way arms nothing any more
 
     def _body(self, request: Request, attempt: Attempt) -> tuple[list[tuple[str, str]], Any]:
         body = request.body
