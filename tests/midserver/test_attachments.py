@@ -317,20 +317,26 @@ async def test_an_upload_that_ends_behind_its_answer_harms_nothing(bench: Bench,
     """The limit for the first byte begins at the request's end: here the answer has long begun."""
     bench.store.files["a1"] = data = bytes(5_000_000)
 
+    connections = 0
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
-        await writer.drain()
-        await reader.readexactly(len(data))
-        await asyncio.sleep(0.1)
-        writer.write(b"ay")
-        await writer.drain()
-        await reader.read()
+        nonlocal connections
+        connections += 1
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+            await writer.drain()
+            await reader.readexactly(len(data))
+            await asyncio.sleep(0.1)
+            writer.write(b"ay")
+            await writer.drain()
 
     async with talking_server(talk, context) as port:
-        limits = Timeouts(first_byte_ms=5000)
-        result = await bench.call(port, method="PUT", attachment=Attachment("a1", len(data)), timeouts=limits)
-    assert (result.status_code, result.body) == (200, "okay"), result.failure
+        for _ in range(2):
+            limits = Timeouts(first_byte_ms=5000)
+            result = await bench.call(port, method="PUT", attachment=Attachment("a1", len(data)), timeouts=limits)
+            assert (result.status_code, result.body) == (200, "okay"), result.failure
+    assert connections == 1
 
 
 async def test_the_way_is_the_instance_clients(authority: Authority, context: ssl.SSLContext) -> None:
