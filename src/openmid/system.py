@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,9 @@ class System(Protocol):
 
     def spawn_options(self) -> dict[str, Any]:
         """For `subprocess.Popen`: a process that outlives its starter and its terminal."""
+
+    def run_again(self) -> None:
+        """Begin this program anew, with the words and the environment that it was started with; does not return."""
 
     def ask_to_stop(self, pid: int, request: Path) -> None:
         """Ask a process to finish; `request` is the file that it watches where there are no signals. PermissionError:
@@ -128,6 +132,9 @@ class Posix:
 
     def spawn_options(self) -> dict[str, Any]:
         return {"start_new_session": True}
+
+    def run_again(self) -> None:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
 
     def ask_to_stop(self, pid: int, request: Path) -> None:
         os.kill(pid, signal.SIGTERM)
@@ -203,6 +210,10 @@ class Windows:
 
     def spawn_options(self) -> dict[str, Any]:
         return {"creationflags": self.DETACHED}
+
+    def run_again(self) -> None:
+        subprocess.Popen([sys.executable, *sys.orig_argv[1:]], stdin=subprocess.DEVNULL, **self.spawn_options())
+        raise SystemExit(0)
 
     def ask_to_stop(self, pid: int, request: Path) -> None:
         if not self._alive(pid):

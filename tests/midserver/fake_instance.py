@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 
 import trustme
@@ -28,11 +30,12 @@ from openmid.wire.messages import (
     Profile,
     Refusal,
     RekeyRequest,
+    Released,
     ResultsAnswer,
     ResultsRequest,
     rekey_statement,
 )
-from openmid.wire.probes import RestProbe
+from openmid.wire.probes import ProbeResult, RestProbe
 from openmid.wire.sealing import SealedFor, fingerprint, seal
 from openmid.wire.version import CHANNEL
 
@@ -55,7 +58,14 @@ class FakeInstance:
         self.claims = 0
         self.heartbeats: list[Heartbeat] = []
         self.results: list[JobResult] = []
+        self.numbers = itertools.count()
         self.jobs: list[Job] = []
+        self.released: list[Released] = []
+        self.cancel: list[str] = []
+        self.rooms: list[tuple[int, int, int]] = []
+        self.paused = False
+        self.restart = 0
+        self.clock_offset_us = 0
         self.heard = asyncio.Condition()
 
     @property
@@ -68,7 +78,7 @@ class FakeInstance:
 
     async def start(self, port: int = 0) -> None:
         self.stopping = False
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
+        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=self._context).start()
         self.port = self._runner.addresses[0][1]
@@ -90,13 +100,24 @@ class FakeInstance:
         async with self.heard:
             self.heard.notify_all()
 
-    async def give(self, *probes: RestProbe) -> None:
-        """Put jobs into the queue."""
-        start = len(self.jobs) + len(self.results)
+    async def give(self, *probes: RestProbe, priority: int = 2) -> list[str]:
+        """Put jobs into the queue. Returns their sys_ids."""
+        names = [f"job{next(self.numbers)}" for _ in probes]
         self.jobs += [
-            Job(f"job{start + i}", f"lease{start + i}", 0, Raw(encode(probe))) for i, probe in enumerate(probes)
+            Job(name, f"lease-{name}", 0, Raw(encode(probe)), priority)
+            for name, probe in zip(names, probes, strict=True)
         ]
         await self.tell()
+        return names
+
+    async def stop_calls(self, *sys_ids: str) -> None:
+        """Cancel these jobs."""
+        self.cancel += sys_ids
+        await self.tell()
+
+    def outcome(self, sys_id: str) -> ProbeResult | None:
+        """What became of a job, if it is known."""
+        return next((one.result for one in self.results if one.sys_id == sys_id), None)
 
     async def set_profiles(self, *profiles: tuple[str, str, str]) -> None:
         """(protocol, keystore path, password)."""
@@ -150,7 +171,8 @@ class FakeInstance:
 
     async def _heartbeat(self, body: bytes) -> HeartbeatAnswer:
         self.heartbeats.append(decode(body, Heartbeat))
-        return HeartbeatAnswer(self.validated, str(self.configuration), 200, self.prove)
+        now = time.time_ns() // 1000 + self.clock_offset_us
+        return HeartbeatAnswer(self.validated, str(self.configuration), 200, self.prove, self.paused, self.restart, now)
 
     async def _configuration(self, _: bytes) -> ConfigurationAnswer:
         sealed = [
@@ -166,15 +188,30 @@ class FakeInstance:
     async def _claim(self, body: bytes) -> ClaimAnswer:
         request = decode(body, ClaimRequest)
         self.claims += 1
+        self.rooms.append(request.room)
         before = self.configuration
         with contextlib.suppress(TimeoutError):
             await self.until(
-                lambda: bool(self.jobs) or self.stopping or self.configuration != before, request.wait_ms / 1000
+                lambda: bool(self._for(request)) or bool(self.cancel) or self.stopping or self.configuration != before,
+                request.wait_ms / 1000,
             )
-        given, self.jobs = self.jobs[: request.limit], self.jobs[request.limit :]
-        return ClaimAnswer(str(self.configuration), given)
+        given = self._for(request)
+        self.jobs = [job for job in self.jobs if job not in given]
+        return ClaimAnswer(str(self.configuration), given, list(self.cancel))
+
+    def _for(self, request: ClaimRequest) -> list[Job]:
+        """The jobs that a claim gets."""
+        left, given = list(request.room), []
+        for job in self.jobs:
+            if left[job.priority] > 0 and len(given) < request.limit:
+                left[job.priority] -= 1
+                given.append(job)
+        return given
 
     async def _results(self, body: bytes) -> ResultsAnswer:
         request = decode(body, ResultsRequest)
         self.results += request.results
+        self.released += request.released
+        ended = [one.sys_id for one in (*request.results, *request.released)]
+        self.cancel = [each for each in self.cancel if each not in ended]
         return ResultsAnswer([one.sys_id for one in request.results])

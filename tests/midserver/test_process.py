@@ -127,7 +127,7 @@ async def test_a_life(
     await instance.set_profiles(("mauth", str(bcfks), PASSWORD))
     await instance.give(RestProbe(f"mauth://localhost:{partner.port}/", ca_certificates=authority.pem))
     await instance.until(lambda: bool(instance.results))
-    assert instance.results[0].lease == "lease0"
+    assert instance.results[0].lease == "lease-job0"
     assert instance.results[0].result.status_code == 200
     await instance.until(lambda: any(profile.loaded for profile in instance.heartbeats[-1].profiles))
     assert f"allow 127.0.0.1, port {partner.port}" in instance.heartbeats[-1].egress

@@ -99,7 +99,7 @@ def run(folder: Path) -> None:
     from openmid.midserver import start as room
 
     try:
-        room.run(folder, console=room.READY not in os.environ)
+        room.run(folder, console=room.BACKGROUND not in os.environ)
     except MidError as error:
         room.report_ready(error=error)
         raise

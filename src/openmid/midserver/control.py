@@ -14,7 +14,7 @@ from typing import Any
 from openmid import system
 from openmid.midserver.errors import AlreadyRunning, StartError
 from openmid.midserver.process import STOP, fingerprint, read_status, running_pid
-from openmid.midserver.start import READY
+from openmid.midserver.start import BACKGROUND, READY
 
 CONSOLE = "logs/console.log"
 START_SECONDS, STOP_SECONDS = 60.0, 60.0
@@ -36,7 +36,7 @@ def start(agent: Path) -> str:
             stdout=subprocess.PIPE,
             stderr=console,
             cwd=agent.anchor,
-            env={**os.environ, READY: "1"},
+            env={**os.environ, READY: "1", BACKGROUND: "1"},
             **system.HERE.spawn_options(),
         )
         return _outcome(agent, process, _said(process))

@@ -8,35 +8,44 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from openmid import __version__
 from openmid.midserver import profiles
 from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
+from openmid.midserver.credentials import Credentials, OpenedCredential
 from openmid.midserver.errors import SealedSecretRefused, StartError
 from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.redact import learn
+from openmid.midserver.standing import Contact, memory_bytes
+from openmid.midserver.trouble import Trouble
 from openmid.wire.messages import (
+    CREDENTIAL_SECRETS,
     ConfigurationAnswer,
+    Credential,
     EnrolAnswer,
     EnrolRequest,
     Heartbeat,
     HeartbeatAnswer,
+    Load,
     SignedProof,
 )
 from openmid.wire.sealing import SealedFor
 
 log = structlog.get_logger()
 
+CLOCK_SECONDS = 30.0
+COPIED = ("sys_id", "kind", "user_name", "place", "name", "token_url", "scope", "ca_certificates")
 CREDENTIAL, TOKEN = "security/credential", "security/enrolment.token"
 
 
 class Link:
     """What both loops share. `validated` is set while the instance gives work, `told` once it has said anything;
-    `configuration` is the one at hand."""
+    `configuration` is the one at hand; `paused` and `restart` are what an administrator wants."""
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class Link:
         client: InstanceClient,
         registry: ProtocolRegistry,
         guard: FipsGuard | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.client = client
         self.validated = asyncio.Event()
@@ -58,8 +68,14 @@ class Link:
         self._signed: SignedProof | None = None
         self._asked: int | None = None
         self._name = config.required("name")
-        self._started = time.time_ns() // 1000
+        self.started = time.time_ns() // 1000
         self._egress: list[str] = []
+        self._credentials = credentials or Credentials()
+        self.paused = False
+        self.restart = asyncio.Event()
+        self.load: Callable[[], Load] = Load
+        self.contact = Contact()
+        self.trouble: Trouble | None = None
         self.told = False
 
     def report_egress(self, sentences: list[str]) -> None:
@@ -149,15 +165,19 @@ class Link:
         message = Heartbeat(
             version=__version__,
             host_name=platform.node(),
-            started=self._started,
+            started=self.started,
             host_os_distribution=_distribution(),
-            status=status if self.guard.in_force.is_set() else "Degraded",
+            status=self._status(status),
             fips_enforced=self.guard.enforced,
             proof=self._signed_proof(),
             profiles=self._registry.statuses(),
             egress=self._egress,
+            load=msgspec.structs.replace(self.load(), memory_bytes=memory_bytes()),
+            log_tail=self.contact.log_tail(),
+            now=time.time_ns() // 1000,
         )
         answer = await self.client.call("/heartbeat", message, HeartbeatAnswer)
+        self._heard(answer)
         self.wanted_configuration = answer.configuration
         self.note_validated(answer.validated)
         asked, self._asked = self._asked, answer.prove
@@ -166,6 +186,27 @@ class Link:
             self.changed()
             return 0
         return max(100, answer.interval_ms)
+
+    def _status(self, wanted: str) -> str:
+        if not self.guard.in_force.is_set():
+            return "Degraded"
+        return "Paused" if self.paused and wanted == "Up" else wanted
+
+    def _heard(self, answer: HeartbeatAnswer) -> None:
+        """What an administrator wants, and what time it is there."""
+        was_off = abs(self.contact.clock_difference) > CLOCK_SECONDS
+        self.contact.heard(answer.now)
+        if abs(self.contact.clock_difference) > CLOCK_SECONDS and not was_off:
+            log.warning(
+                f"this host's clock and the instance's differ by {self.contact.clock_difference:.0f} s",
+                remedy="let both hosts have their time from NTP; certificates are judged by this host's clock",
+            )
+        if answer.paused != self.paused:
+            self.paused = answer.paused
+            log.info("paused: no new work is taken" if self.paused else "resumed")
+        if answer.restart > self.started and not self.restart.is_set():
+            log.info("a restart was asked for")
+            self.restart.set()
 
     async def look(self) -> None:
         """Look whether FIPS Enforced Mode is still in force."""
@@ -209,9 +250,19 @@ class Link:
         """
         answer = await self.client.call("/configuration", {}, ConfigurationAnswer)
         mid_sys_id = self._config.required("mid_sys_id")
+        self._credentials.replace([self._opened(mid_sys_id, one) for one in answer.credentials])
         await self._registry.apply([profiles.opened(self._key, mid_sys_id, profile) for profile in answer.profiles])
         self.configuration = self.wanted_configuration = answer.configuration
         self.changed()
+
+    def _opened(self, mid_sys_id: str, one: Credential) -> OpenedCredential:
+        table, column = CREDENTIAL_SECRETS[one.kind]
+        values = {name: getattr(one, name) for name in COPIED}
+        try:
+            secret = self._key.open(one.secret, SealedFor(mid_sys_id, table, one.sys_id, column)) if one.secret else ""
+        except SealedSecretRefused as error:
+            return OpenedCredential(secret="", problem=str(error), **values)
+        return OpenedCredential(secret=learn(secret), **values)
 
     def _path(self, name: str) -> Path:
         return self._config.agent / name

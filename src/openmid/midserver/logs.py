@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import deque
 from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -14,10 +15,33 @@ from structlog.typing import Processor
 
 from openmid.midserver import redact
 from openmid.midserver.errors import ConfigError
+from openmid.wire.messages import MAX_LOG_LINES
 
 FILE = "logs/agent0.log"
+LONGEST_LINE = 1000
 MOST_BYTES, KEPT = 10 * 1024 * 1024, 5
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+class Tail(logging.Handler):
+    """The last lines, for the heartbeat. They are redacted, as those in the file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        self.written = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line; of a long one the begin."""
+        self._lines.append(self.format(record)[:LONGEST_LINE])
+        self.written += 1
+
+    def lines(self) -> list[str]:
+        """Oldest first."""
+        return list(self._lines)
+
+
+tail = Tail()
 
 
 def configure(agent: Path, level: str, *, console: bool) -> None:
@@ -28,7 +52,7 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     """
     if level not in LEVELS:
         raise ConfigError(f'the parameter "mid.log.level" is "{level}"', f"one of {', '.join(LEVELS)} belongs there")
-    handlers: list[logging.Handler] = [_file(agent)]
+    handlers: list[logging.Handler] = [_file(agent), tail]
     if console:
         handlers.append(logging.StreamHandler(sys.stderr))
     shared: list[Processor] = [

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 
 import structlog
 
 from openmid import system
 from openmid.fips.proof import Proof
-from openmid.midserver import agent_key, secure_values
+from openmid.midserver import agent_key, secret_key, secure_values
 from openmid.midserver.attachments import InstanceAttachments
 from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.config import Config
+from openmid.midserver.credentials import Credentials
 from openmid.midserver.egress import Egress
-from openmid.midserver.errors import InstanceUnreachable
+from openmid.midserver.errors import InstanceUnreachable, StartError
 from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.instance_client import InstanceClient
+from openmid.midserver.journal import FILE, Journal
 from openmid.midserver.link import Link
-from openmid.midserver.process import STOP, write_status
+from openmid.midserver.process import STOP
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.proxy import Proxy
 from openmid.midserver.retry import Backoff
+from openmid.midserver.running import Limits
 from openmid.midserver.start import STAGED, not_enforced, report_ready
+from openmid.midserver.status import Status
 from openmid.midserver.worker import Worker
 
 log = structlog.get_logger()
 
+THREADS = ("threads.interactive.max", "threads.expedited.max", "threads.max")
 
-async def serve(config: Config, proof: Proof | None) -> None:
-    """Serve until SIGTERM or SIGINT.
+
+async def serve(config: Config, proof: Proof | None) -> bool:
+    """Serve until SIGTERM or SIGINT, or until the instance asks for a restart: then True.
 
     Raises:
         MidError: it cannot start, or the instance refuses it at first contact.
@@ -39,15 +44,19 @@ async def serve(config: Config, proof: Proof | None) -> None:
     system.HERE.on_stop(config.agent / STOP, stop.set)
     name, enforced = config.required("name"), proof is not None
     guard = await _guard(config, proof)
-    threads = config.number("threads.max", 25, 1, 1000)
+    limits = Limits(*(config.number(name, 25, 1, 1000) for name in THREADS))
+    most = config.number("mid.results.limit_mb", 256, 1, 1_000_000) * 1024 * 1024
     egress = Egress.of(config)
     key = agent_key.load_or_create(config.agent, name)
     secure_values.protect(config)
     client = InstanceClient.of(config)
     registry = ProtocolRegistry(config.agent, egress, enforced=enforced, config=config)
-    link = Link(config, key, client, registry, guard)
+    credentials = Credentials()
+    link = Link(config, key, client, registry, guard, credentials)
     link.report_egress(egress.sentences())
-    link.changed = lambda: _write_status(config, key, link, registry)
+    journal = _journal(config, most)
+    status = Status(config, key, link, registry, journal)
+    link.changed = status.write
     link.changed()
     try:
         if await _establish(link, stop):
@@ -55,13 +64,36 @@ async def serve(config: Config, proof: Proof | None) -> None:
                 registry,
                 Host(name, config.path, enforced),
                 through=Proxy.of(config),
+                credentials=credentials,
                 attachments=InstanceAttachments(client.stream),
             )
-            await ClaimLoop(link, registry, Worker(runner), threads).run(stop)
+            await ClaimLoop(link, registry, Worker(runner), journal, limits).run(stop)
+        else:
+            journal.close()
         log.info("stopped")
+        return link.restart.is_set() and not stop.is_set()
     finally:
         await registry.close()
         await client.close()
+
+
+def _journal(config: Config, limit_bytes: int) -> Journal:
+    """The journal, with what an earlier process left in it.
+
+    Raises:
+        StartError: it cannot be opened: without it nothing may be sent.
+    """
+    try:
+        journal = Journal(config.agent, secret_key.read(config.agent) or secret_key.make(config.agent), limit_bytes)
+    except OSError as error:
+        sentence = f"{config.agent / FILE} cannot be opened: {error.strerror or error}"
+        raise StartError(sentence, "make room on its disk, and give it to the user that runs the MID Server") from error
+    left = journal.left
+    if left.results or left.released:
+        log.info(
+            f"an earlier process left {len(left.results)} results to deliver and {len(left.released)} jobs to give back"
+        )
+    return journal
 
 
 async def _guard(config: Config, proof: Proof | None) -> FipsGuard:
@@ -100,18 +132,3 @@ async def _establish(link: Link, stop: asyncio.Event) -> bool:
             report_ready("up" if link.validated.is_set() else "up, and waits to be validated")
             return True
     return False
-
-
-def _write_status(config: Config, key: agent_key.AgentKey, link: Link, registry: ProtocolRegistry) -> None:
-    proof = link.guard.proof
-    status = {
-        "name": config.parameter("name"),
-        "instance": link.client.url,
-        "fingerprint": key.fingerprint,
-        "validated": link.validated.is_set() if link.told else None,
-        "fips_enforced": link.guard.enforced,
-        "provider": f"{proof.provider_name} {proof.provider_version}" if proof else "",
-        "proof": asdict(proof) if proof else None,
-        "protocols": {one.protocol: one.error or f"loaded, {one.subject}" for one in registry.statuses()},
-    }
-    write_status(config.agent, status)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from openmid import __version__
+from openmid import __version__, system
 from openmid.fips import activation
 from openmid.fips.errors import FipsError
 from openmid.fips.proof import Proof, prove
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 STAGED = "security/fips"
 READY = "OPENMID_REPORT_READY"
 """Set in a process whose stdout leads to `mid.sh start`, which waits."""
+BACKGROUND = "OPENMID_BACKGROUND"
+"""Set in a process that has no console, also when it begins anew."""
 
 
 def run(folder: Path, *, console: bool) -> None:
@@ -47,12 +49,14 @@ def run(folder: Path, *, console: bool) -> None:
         proof = _prove(config) if config.fips_enforced else None
         from openmid.midserver.service import serve  # imports cryptography
 
-        asyncio.run(serve(config, proof))
+        again = asyncio.run(serve(config, proof))
     except MidError as error:
         log.error(f"stopped: {error}", remedy=error.hint)  # noqa: TRY400  the sentence says it all
         raise
     finally:
         lock.release()
+    if again:
+        system.HERE.run_again()
 
 
 def _repair(folder: Path, *, console: bool) -> None:
