@@ -80,6 +80,8 @@ def test_everything_else_is_allowed_by_default(tmp_path: Path, address: str) -> 
         ('<deny host="203.0.113.0/24"/>', "x", "2002:cb00:7109::1", 443, False),
         ('<deny host="203.0.113.0/24"/>', "x", "64:ff9b::cb00:7109", 443, False),
         ('<allow host="203.0.113.9"/><deny host="::/0"/>', "x", "2002:cb00:7109::1", 443, False),
+        ('<deny host="bücher.example"/>', "xn--bcher-kva.example", "203.0.113.9", 443, False),
+        ('<deny host="xn--bcher-kva.example."/>', "BÜCHER.example", "203.0.113.9", 443, False),
         # The first rule that matches decides.
         ('<allow host="10.1.0.0/16"/><deny host="0.0.0.0/0"/>', "x", "10.1.2.3", 443, True),
         ('<allow host="10.1.0.0/16"/><deny host="0.0.0.0/0"/>', "x", "10.2.2.3", 443, False),

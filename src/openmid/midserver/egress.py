@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from yarl import URL
+
 from openmid.midserver.config import Config
 from openmid.midserver.errors import ConfigError
 
@@ -83,14 +85,14 @@ class Rule:
     def matches(self, called: str, faces: tuple[Address, ...]) -> bool:
         """A denial counts for every guise of the address, a permission for what it is."""
         if self.network is None:
-            return called == self.host.rstrip(".")
+            return called == self.host
         network = self.network
         return any(face in network for face in (faces[:1] if self.allow else faces))
 
     def matches_name(self, called: str) -> bool:
         """Whether it decides about a name whose address only a proxy knows."""
         if self.network is None:
-            return called == self.host.rstrip(".")
+            return called == self.host
         return self.network.prefixlen == 0
 
     @property
@@ -134,7 +136,7 @@ class Egress:
         """May a call to `host` connect to this numeric address and port?"""
         faces = _faces(plain(address))
         reserved = self._reserved(faces)
-        called = host.rstrip(".").lower()
+        called = _name(host)
         for rule in self.rules:
             if port in rule.ports and rule.matches(called, faces):
                 if rule.allow and reserved and not rule.opens_reserved:
@@ -144,7 +146,7 @@ class Egress:
 
     def judge_name(self, host: str, port: int) -> Verdict:
         """May a call go to `host`, which a proxy resolves? A numeric address is judged as such."""
-        called = host.rstrip(".").lower()
+        called = _name(host)
         try:
             return self.judge(host, called, port)
         except ValueError:
@@ -164,6 +166,17 @@ class Egress:
             if self._own(face):
                 return "this host's own"
         return ""
+
+
+def _name(host: str) -> str:
+    """A host's name in its one form: lower case, without the root's dot, in ASCII (RFC 5891)."""
+    name = host.rstrip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return URL.build(scheme="https", host=name).raw_host or name
+    except ValueError:
+        return name
 
 
 def _default(reserved: str) -> Verdict:
@@ -220,7 +233,8 @@ def _rule(config: Config, element: Any) -> Rule:
             f"<egress> in {config.path} holds <{element.tag}> without a meaning",
             'rules look like <allow host="10.0.0.0/8" port="443"/> and <deny host="printer.example"/>',
         )
-    return Rule(element.tag == "allow", host, _ports(config, port), _network(config, host))
+    network = _network(config, host)
+    return Rule(element.tag == "allow", host if network else _name(host), _ports(config, port), network)
 
 
 def _network(config: Config, host: str) -> Network | None:

@@ -40,6 +40,7 @@ from openmid.wire.probes import (
     Failure,
     HttpProbe,
     ProbeResult,
+    SoapFault,
     SoapProbe,
     Timing,
     TlsFacts,
@@ -49,7 +50,7 @@ from openmid.wire.probes import (
 _NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _DROPPED = 64 * 1024
 """What is read of a body that nobody wants, so that its connection can be used again."""
-_LARGE = 1024 * 1024
+_LARGE = 256 * 1024
 EXPECTED = (
     aiohttp.ClientError,
     HttpProcessingError,
@@ -279,7 +280,7 @@ class RestRunner:
             headers=_headers(response),
             body=base64.b64encode(body).decode() if text is None else text,
             body_is_base64=text is None,
-            fault=soap.fault(response.headers.get("Content-Type", ""), body) if isinstance(probe, SoapProbe) else None,
+            fault=await _fault(response, body) if isinstance(probe, SoapProbe) else None,
             tls=attempt.tls,
             timing=_timing(attempt, trip.began),
             fips_enforced=self._host.enforced,
@@ -352,6 +353,12 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
 
 def _headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
+
+
+async def _fault(response: aiohttp.ClientResponse, body: bytes) -> SoapFault | None:
+    """A long document is read beside the loop: other calls go on."""
+    kind = response.headers.get("Content-Type", "")
+    return soap.fault(kind, body) if len(body) < _LARGE else await asyncio.to_thread(soap.fault, kind, body)
 
 
 async def _drop(response: aiohttp.ClientResponse) -> None:
