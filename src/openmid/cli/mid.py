@@ -146,10 +146,11 @@ def status(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
     else:
-        proof = found.pop("proof", None)
-        for name, value in found.items():
-            click.echo(f"{name:<15}{_shown(value)}")
-        for row in _checks(proof or {"libcryptos": []}):
+        from openmid.cli.mid_status import lines
+
+        for line in lines(found):
+            click.echo(line)
+        for row in _checks(found.get("proof") or {"libcryptos": []}):
             click.echo(row)
     raise SystemExit(0 if found["running"] else NOT_RUNNING)
 
@@ -199,14 +200,6 @@ def service_uninstall(folder: Path) -> None:
 
     for row in os_service.Service.of(config.agent_folder(folder)).uninstall():
         click.echo(row)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{name}: {what}" for name, what in value.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value in (None, "") else str(value)
 
 
 def _checks(proof: dict[str, Any]) -> list[str]:
