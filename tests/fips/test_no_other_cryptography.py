@@ -63,6 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "fips/libcryptos.py": {"ctypes"},
     # When to try again, with some jitter: no secret.
     "midserver/retry.py": {"random"},
+    "system.py": {"ctypes"},  # Windows' kernel32: whether a process is alive
     # PKCS12's key derivation, and scrypt of BCFKS: an enforced process refuses PKCS12 before, and OpenSSL refuses scrypt.
     "keystore/kdf.py": {"hashlib.scrypt", "hashlib.new", "getattr of hashlib"},
     # keytool, a process of its own: fingerprints for people's eyes, and a key's identifier (RFC 5280, 4.2.1.2).

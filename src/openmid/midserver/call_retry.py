@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import email.utils
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openmid.diagnosis.causes import PASSING
+from openmid.midserver.retry import chance
 from openmid.wire.messages import Job
 from openmid.wire.probes import HttpProbe, ProbeResult
 
@@ -48,7 +48,7 @@ def fits(probe: HttpProbe, job: Job | None, elapsed: int, wait: int) -> bool:
     return lease <= 0 or elapsed + wait + probe.timeout_ms < lease
 
 
-def wait_ms(probe: HttpProbe, attempts: int, result: ProbeResult, draw: Callable[[], float] = random.random) -> int:
+def wait_ms(probe: HttpProbe, attempts: int, result: ProbeResult, draw: Callable[[], float] = chance) -> int:
     """How long to wait after so many attempts, in milliseconds.
 
     exponential: the interval, doubled each time, less up to a half of it by chance, so that many do not come at once.

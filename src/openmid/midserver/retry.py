@@ -7,6 +7,11 @@ import random
 FIRST, LONGEST = 1.0, 30.0
 
 
+def chance() -> float:
+    """From 0 to 1, by which those who failed together come back apart. Not for secrets."""
+    return random.random()  # noqa: S311
+
+
 class Backoff:
     """Exponential with full jitter above half of each step. Not for secrets: `random` is good enough."""
 
