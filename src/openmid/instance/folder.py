@@ -98,8 +98,8 @@ class Folder:
         stored = self.stored()
         try:
             listen = Listen(stored["host"], int(stored["port"]), tuple(stored["public_names"]))
-            given = {name: str(stored.get(name, "")) for name in ("certificate", "key")}
-            return replace(listen, proxies=tuple(stored.get("proxies", ())), **given)
+            certificate, key = str(stored.get("certificate", "")), str(stored.get("key", ""))
+            return replace(listen, certificate=certificate, key=key, proxies=tuple(stored.get("proxies", ())))
         except (ValueError, KeyError, TypeError) as error:
             raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
 

@@ -55,6 +55,7 @@ class ServerContext:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_ciphers(":".join(policy.TLS12_SUITES))
+        self._seen: tuple[float, ...] = ()
         self._load()
 
     def renew(self) -> None:
