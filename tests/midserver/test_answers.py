@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 import brotli
 import pytest
 
+from openmid.midserver.tls_client import TlsClient
 from openmid.wire.probes import MAX_BODY_BYTES, ProbeResult, RestProbe, Timeouts
 from tests.midserver.conftest import Authority, Mid
 from tests.midserver.partner import Talk, raw_server, talking_server
@@ -313,6 +315,23 @@ async def test_where_the_time_went(mid: Mid, authority: Authority) -> None:
     again = second.timing
     assert (again.dns, again.connect, again.tls) == (-1, -1, -1)
     assert again.total >= again.first_byte + again.transfer
+
+
+async def test_loading_a_profile_is_not_the_calls_time(
+    mid: Mid, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, spent = time.monotonic_ns, [0]
+    build = TlsClient._new
+
+    def slowly(client: TlsClient, trusted: str) -> ssl.SSLContext:
+        spent[0] += 3600 * 10**9
+        return build(client, trusted)
+
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now() + spent[0])
+    monkeypatch.setattr(TlsClient, "_new", slowly)
+    result = await answer_to(mid, authority, OK + b"Content-Length: 0\r\n\r\n")
+    assert spent[0]
+    assert 0 < result.timing.total < 3600 * 10**6
 
 
 async def test_an_address_has_no_name_to_resolve(mid: Mid, authority: Authority) -> None:

@@ -33,6 +33,8 @@ from openmid.wire.probes import Timeouts, TlsFacts
 
 MOST_SESSIONS, MOST_SESSION_SECONDS = 64, 3600
 NO_LIMITS = Timeouts()
+IDLE_SECONDS = 45
+"""How long a connection is kept for the next call: a handshake costs more than ten calls."""
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Connector(aiohttp.TCPConnector):
         self._egress = egress
         self._facts: WeakKeyDictionary[ResponseHandler, TlsFacts] = WeakKeyDictionary()
         # The worker bounds how much runs at once, not the pool.
-        super().__init__(limit=0, ttl_dns_cache=10, socket_factory=self._socket)
+        super().__init__(limit=0, ttl_dns_cache=10, keepalive_timeout=IDLE_SECONDS, socket_factory=self._socket)
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection from the pool or a new one; either way the attempt has its facts afterwards."""
