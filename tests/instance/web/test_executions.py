@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from openmid.instance.web import waterfall
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, TLS, records
 from tests.instance.web.conftest import client_of
@@ -118,3 +120,49 @@ def test_lists_ask_once_and_not_once_a_row(api: Api, mid: Mid, alice: Client, pa
         api.create("mid_protocol_profile", protocol=f"p{number}", keystore_path="/k")
         started(api)
     assert queries() == few <= 20
+
+
+def test_cancel_and_run_again(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    page = shown(alice, sys_id)
+    assert 'form="cancel-execution">Cancel<' in page
+    assert ">Run again<" not in page
+    cancelled = alice.post(f"/actions/execution/{sys_id}/cancel/")
+    assert cancelled.headers["Location"].endswith(f"/{sys_id}/change/")
+    page = shown(alice, sys_id)
+    assert "cancelled before a MID Server took it" in page
+    assert ">Cancel<" not in page
+    again = alice.post(f"/actions/execution/{sys_id}/again/").headers["Location"]
+    assert sys_id not in again
+    mid.deliver(mid.job())
+    assert "data-status-code>200<" in alice.get(again).content.decode()
+
+
+def test_who_may_not_run_may_not_cancel(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    auditor = User.objects.create_user("auditor", is_staff=True)
+    auditor.groups.add(Group.objects.get(name="auditor"))
+    alice.force_login(auditor)
+    assert "Cancel<" not in shown(alice, sys_id)
+    assert alice.post(f"/actions/execution/{sys_id}/cancel/").status_code == 403
+    assert alice.post(f"/actions/execution/{sys_id}/again/").status_code == 403
+    assert alice.get(f"/actions/execution/{sys_id}/cancel/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("timing", "step_us", "expected"),
+    [
+        ({"dns": 100, "connect": 200, "tls": 300, "first_byte": 300, "transfer": 100, "total": 1000}, None,
+         [("DNS", 0, 100), ("Connect", 100, 200), ("TLS handshake", 300, 300), ("Server", 600, 300), ("Transfer", 900, 100)]),  # noqa: E501
+        ({"dns": -1, "connect": -1, "tls": -1, "first_byte": 400, "transfer": 0, "total": 500}, 1000,
+         [("Queue and way", 0, 500), ("Server", 500, 400), ("Other", 900, 100)]),
+        ({"dns": -1, "connect": 1, "tls": -1, "first_byte": -1, "transfer": -1, "total": 1_000_000}, None,
+         [("Connect", 0, 4), ("Other", 0, 999)]),
+        ({"total": -1}, 1000, []),
+        ({}, None, []),
+    ],
+)  # fmt: skip
+def test_the_waterfall_is_as_long_as_the_step(
+    timing: dict[str, int], step_us: int | None, expected: list[tuple[str, int, int]]
+) -> None:
+    assert [(row["title"], row["x"], row["width"]) for row in waterfall.rows(timing, step_us)] == expected

@@ -7,25 +7,27 @@ import binascii
 import json
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
+from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, NoSuchExecutionError, details
 from openmid.instance.actions.models import Execution
+from openmid.instance.ecc.writer import writer
+from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
-from openmid.instance.web import labels
+from openmid.instance.web import labels, waterfall
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
 
-PHASES = (("connect", "TCP connect"), ("tls", "TLS handshake"), ("first_byte", "First byte"), ("total", "Total time"))
 Json = dict[str, Any]
 
 
@@ -54,6 +56,8 @@ class ExecutionAdmin(Admin):
         return [
             path("<str:sys_id>/live/", wrap(self.live), name="actions_execution_live"),
             path("<str:sys_id>/body/<int:step>/", wrap(self.body), name="actions_execution_body"),
+            path("<str:sys_id>/cancel/", wrap(self.cancel), name="actions_execution_cancel"),
+            path("<str:sys_id>/again/", wrap(self.again), name="actions_execution_again"),
             *super().get_urls(),
         ]
 
@@ -69,14 +73,43 @@ class ExecutionAdmin(Admin):
             "model_admin": self,
             "execution": presented(found),
             "ended": found["state"] in ENDED,
+            "may_run": self.has_run_permission(request),
         }
         return TemplateResponse(request, "openmid/execution.html", context)
 
     def live(self, request: HttpRequest, sys_id: str) -> JsonResponse:
         """What the page asks for twice a second: `{"state", "ended", "html"}`."""
         found = self._details(request, sys_id)
-        html = render_to_string("openmid/execution_body.html", {"execution": presented(found)}, request=request)
+        context = {"execution": presented(found), "may_run": self.has_run_permission(request)}
+        html = render_to_string("openmid/execution_body.html", context, request=request)
         return JsonResponse({"state": found["state"], "ended": found["state"] in ENDED, "html": html})
+
+    def cancel(self, request: HttpRequest, sys_id: str) -> HttpResponse:
+        """End it: at once, or when its MID Server has stopped the call."""
+        self._demand_run(request, sys_id)
+        ended = writer().run(lambda connection: runner.cancel(connection, sys_id))
+        messages.info(request, "Cancelled." if ended else "The MID Server is told to stop the call.")
+        return HttpResponseRedirect(reverse("admin:actions_execution_change", args=[sys_id]))
+
+    def again(self, request: HttpRequest, sys_id: str) -> HttpResponse:
+        """Run what it ran."""
+        self._demand_run(request, sys_id)
+        user = request.user.get_username()
+        try:
+            started = writer().run(lambda connection: runner.begin_again(connection, sys_id, user, None))
+        except InstanceError as error:
+            messages.error(request, f"{error}. {error.hint}")
+            started = sys_id
+        return HttpResponseRedirect(reverse("admin:actions_execution_change", args=[started]))
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        """Who may start and cancel executions."""
+        return bool(getattr(request.user, "has_perm", lambda _: False)("actions.add_execution"))
+
+    def _demand_run(self, request: HttpRequest, sys_id: str) -> None:
+        self._details(request, sys_id)
+        if request.method != "POST" or not self.has_run_permission(request):
+            raise PermissionDenied
 
     def body(self, request: HttpRequest, sys_id: str, step: int) -> HttpResponse:
         """A step's whole response body, as a file that no browser renders."""
@@ -136,7 +169,7 @@ def _step(step: Json, position: int) -> Json:
         "status_kind": "good" if status and status < 300 else "bad" if status and status >= 400 else "odd",
         "body": _body(step["output"]),
         "request_body": _pretty(step["configuration"]["body"]),
-        "timing": _timing(step["integration_metadata"]["timing_us"]),
+        "timing": waterfall.rows(step["integration_metadata"]["timing_us"], _us(step["duration_ms"])),
         "expiry": _expiry(step["integration_metadata"]["server_certificate"]["not_after"]),
     }
 
@@ -173,8 +206,8 @@ def _pretty(body: str) -> str:
         return body
 
 
-def _timing(timing: dict[str, int]) -> list[tuple[str, str]]:
-    return [(title, labels.duration(timing[key])) for key, title in PHASES if timing.get(key, -1) >= 0]
+def _us(milliseconds: float | None) -> int | None:
+    return int(milliseconds * 1000) if milliseconds is not None else None
 
 
 def _expiry(not_after: str) -> SafeString | str:
