@@ -242,6 +242,17 @@ async def test_an_answer_becomes_an_attachment(bench: Bench, context: ssl.SSLCon
     assert bench.store.headers[0]["Transfer-Encoding"] == "chunked"
 
 
+async def test_a_strange_content_type_is_kept_as_far_as_it_can_be(bench: Bench, context: ssl.SSLContext) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Type: a/\xff" + b"b" * 9000 + b"\r\n\r\nx")
+
+    async with talking_server(talk, context) as port:
+        result = await bench.call(port, save_as="x")
+    assert result.attachment, result.failure
+    assert bench.store.stored[0][0]["content_type"] == "a/?" + "b" * 197
+
+
 async def test_an_answer_that_calls_for_another_attempt_is_not_kept(bench: Bench, context: ssl.SSLContext) -> None:
     async with serving(Taking(), context) as port:
         policy = RetryPolicy(count=1, kind="fixed", interval_ms=1)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from openmid.midserver.call_retry import Outcome, fits, retry_after_ms, wait_ms, wanted
@@ -82,6 +84,12 @@ def test_exponential_doubles_less_up_to_a_half() -> None:
 )
 def test_retry_after(headers: dict[str, str], asked: int | None) -> None:
     assert retry_after_ms(headers) == asked
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[A-Za-z, ]*[0-9:\- ]{0,40}(GMT|[+-][0-9]{4,9})?")))
+def test_any_retry_after_is_a_bounded_wait_or_none(value: str) -> None:
+    asked = retry_after_ms({"retry-after": value, "date": value[::-1]})
+    assert asked is None or 0 <= asked <= 24 * 60 * 60 * 1000
 
 
 def test_retry_after_is_waited_or_else_the_interval() -> None:

@@ -79,6 +79,6 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
 def _date(value: str) -> datetime | None:
     try:
         found = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, IndexError, TypeError):  # the parser has bad days
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -294,7 +294,9 @@ class RestRunner:
         # The default is for what is not saved; a smaller or larger limit was meant.
         limit = MAX_ATTACHMENT_BYTES if probe.max_body_bytes == MAX_BODY_BYTES else probe.max_body_bytes
         chunks = bodies.chunks(response, min(limit, MAX_ATTACHMENT_BYTES))
-        kind = response.headers.get("Content-Type", "application/octet-stream")
+        kind = (
+            response.headers.get("Content-Type", "application/octet-stream")[:200].encode("ascii", "replace").decode()
+        )
         stored = await self._attachments.store(job.sys_id, job.lease, probe.save_as, kind, chunks)
         return ProbeResult(
             started=trip.started,
