@@ -255,6 +255,15 @@ def test_where_a_location_leads(location: str, target: str, same: bool) -> None:
     assert found.protocol == ("mauth" if same else "https")
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["/\udcff", "https://\udcff/", "https:b/c", "https:///x", "https://a.example@b.example/", "mauth:/x", "mailto:a@b"],
+)
+def test_where_no_location_leads(location: str) -> None:
+    with pytest.raises(CallError, match="not a URL"):
+        onward(request("GET"), 302, location)
+
+
 def test_a_partner_never_chooses_a_profile() -> None:
     with pytest.raises(CallError, match="only https"):
         onward(request("GET"), 302, "other://a.example/")

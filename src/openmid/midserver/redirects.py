@@ -60,6 +60,7 @@ def _target(base: URL, location: str) -> URL:
     if rest.startswith("//") and scheme.isalnum() and scheme.lower() != HTTPS:
         raise CallError("redirect_refused", f"it leads to {scheme[:20]}://, and only https:// is followed")
     try:
+        location.encode()  # bytes that are no UTF-8 would be dropped, and lead elsewhere
         found = URL(location)
         target = base.join(found).with_fragment(None)
         named = (
