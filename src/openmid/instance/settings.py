@@ -96,6 +96,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = str(_folder.static) if _folder else None
 
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_NAME = "openmid_session"
 CSRF_COOKIE_NAME = "openmid_csrf"
 SESSION_COOKIE_SECURE = True
