@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from openmid.instance.audit import trail
 from openmid.instance.audit.models import Audit
@@ -15,12 +17,14 @@ from openmid.instance.records import clock
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, action
 
+SHOWN = 60
+
 
 @admin.register(Audit, site=site)
 class AuditAdmin(Admin):
     """The list, an entry, the export."""
 
-    list_display = ("when", "user", "address", "event", "tablename", "display", "fieldname", "oldvalue", "newvalue")
+    list_display = ("when", "user", "address", "event", "record", "change")
     list_filter: ClassVar = ("event", "tablename", "user")
     search_fields = ("user", "address", "display", "documentkey", "fieldname")
     list_per_page = 50
@@ -57,5 +61,22 @@ class AuditAdmin(Admin):
         return answer
 
     @admin.display(description="When", ordering="sys_created_on")
-    def when(self, entry: Audit) -> str:
-        return f"{clock.moment(entry.sys_created_on):%Y-%m-%d %H:%M:%S} UTC"
+    def when(self, entry: Audit) -> SafeString:
+        return format_html(
+            '<span class="om-nowrap">{}</span>', f"{clock.moment(entry.sys_created_on):%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+    @admin.display(description="Record", ordering="tablename")
+    def record(self, entry: Audit) -> str:
+        return f"{entry.tablename} {entry.display}".strip() or "–"
+
+    @admin.display(description="Change")
+    def change(self, entry: Audit) -> str:
+        if not entry.fieldname:
+            return _short(entry.newvalue) or "–"
+        before = f"{_short(entry.oldvalue)} → " if entry.oldvalue else ""
+        return f"{entry.fieldname}: {before}{_short(entry.newvalue) or 'empty'}"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
