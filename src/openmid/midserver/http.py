@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import codecs
 import io
 import time
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec.structs import replace as restruct
 
 from openmid.diagnosis import Evidence, diagnose
-from openmid.midserver import bodies, call_retry, outgoing, proxy, redact, redirects, soap
+from openmid.midserver import bodies, call_retry, incoming, outgoing, proxy, redact, redirects, soap
 from openmid.midserver.attachments import AttachmentClient
 from openmid.midserver.bodies import BadCoding, Streamed, TooLarge
 from openmid.midserver.call_error import CallError
@@ -42,14 +41,9 @@ from openmid.wire.probes import (
     ProbeResult,
     SoapFault,
     SoapProbe,
-    Timing,
     TlsFacts,
 )
 
-# Python calls these encodings too; of long bodies some take minutes.
-_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
-_DROPPED = 64 * 1024
-"""What is read of a body that nobody wants, so that its connection can be used again."""
 _LARGE = 256 * 1024
 EXPECTED = (
     aiohttp.ClientError,
@@ -242,11 +236,11 @@ class RestRunner:
         probe, status = trip.probe, response.status
         if probe.max_redirects and redirects.follows(status, response.headers):
             trip.request = self._onward(trip, request, response)
-            await _drop(response)
+            await incoming.drop(response)
             return None
         if status == 401 and self._may_refresh(trip, request):
             trip.shown, trip.refreshed = None, True
-            await _drop(response)
+            await incoming.drop(response)
             return None
         return await self._answered(trip, response)
 
@@ -273,16 +267,16 @@ class RestRunner:
             return await self._saved(trip, response)
         body = await bodies.whole(response, min(probe.max_body_bytes, MAX_BODY_BYTES))
         charset = response.charset
-        text = _text(body, charset)
+        text = incoming.text(body, charset)
         return ProbeResult(
             started=trip.started,
             status_code=response.status,
-            headers=_headers(response),
+            headers=incoming.headers(response),
             body=base64.b64encode(body).decode() if text is None else text,
             body_is_base64=text is None,
             fault=await _fault(response, body) if isinstance(probe, SoapProbe) else None,
             tls=attempt.tls,
-            timing=_timing(attempt, trip.began),
+            timing=incoming.timing(attempt, trip.began),
             fips_enforced=self._host.enforced,
             redirects=trip.redirects,
         )
@@ -301,10 +295,10 @@ class RestRunner:
         return ProbeResult(
             started=trip.started,
             status_code=response.status,
-            headers=_headers(response),
+            headers=incoming.headers(response),
             attachment=stored,
             tls=trip.attempt.tls,
-            timing=_timing(trip.attempt, trip.began),
+            timing=incoming.timing(trip.attempt, trip.began),
             fips_enforced=self._host.enforced,
             redirects=trip.redirects,
         )
@@ -316,7 +310,7 @@ class RestRunner:
             started=trip.started,
             failure=Failure(cause.code, redact.clean(cause.message), cause.remedy),
             tls=attempt.tls if attempt.tls.peer else TlsFacts(peer=attempt.peer, client_subject=attempt.client.subject),
-            timing=_timing(attempt, trip.began),
+            timing=incoming.timing(attempt, trip.began),
             fips_enforced=self._host.enforced,
             redirects=trip.redirects,
         )
@@ -353,54 +347,7 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
     return gather(error, attempt, base)
 
 
-def _headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
-
-
 async def _fault(response: aiohttp.ClientResponse, body: bytes) -> SoapFault | None:
     """A long document is read beside the loop: other calls go on."""
     kind = response.headers.get("Content-Type", "")
     return soap.fault(kind, body) if len(body) < _LARGE else await asyncio.to_thread(soap.fault, kind, body)
-
-
-async def _drop(response: aiohttp.ClientResponse) -> None:
-    """Read a body that nobody wants, up to a point; a longer one costs its connection."""
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > _DROPPED:
-            response.close()
-            return
-
-
-def _text(body: bytes, charset: str | None) -> str | None:
-    """The body as text: in the charset that the partner names, else UTF-8; None for what is neither.
-
-    Half of a surrogate pair (utf-7 can say one) is no text: no message can carry it.
-    """
-    try:
-        if charset is None:
-            return body.decode()
-        if codecs.lookup(charset).name in _NO_CHARSETS:
-            return None
-        text = body.decode(charset)
-        text.encode()
-    except (ValueError, LookupError):
-        return None
-    return text
-
-
-def _timing(attempt: Attempt, began: int) -> Timing:
-    now = time.monotonic_ns()
-
-    def span(first: int, last: int) -> int:
-        return (last - first) // 1000 if first and last else -1
-
-    return Timing(
-        dns=attempt.dns // 1000 if attempt.dns >= 0 else -1,
-        connect=span(attempt.began, attempt.connected),
-        tls=span(attempt.connected, attempt.secured),
-        first_byte=span(attempt.ready, attempt.head),
-        transfer=span(attempt.head, now),
-        total=span(began, now),
-    )

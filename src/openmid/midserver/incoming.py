@@ -1,0 +1,65 @@
+"""An answer as a result holds it: its headers, its text, where its time went."""
+
+from __future__ import annotations
+
+import codecs
+import time
+
+import aiohttp
+
+from openmid.midserver.connector import Attempt
+from openmid.wire.probes import Timing
+
+# Python calls these encodings too; of long bodies some take minutes.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
+_DROPPED = 64 * 1024
+"""What is read of a body that nobody wants, so that its connection can be used again."""
+
+
+def headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    """In order, with duplicates."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
+
+
+async def drop(response: aiohttp.ClientResponse) -> None:
+    """Read a body that nobody wants, up to a point; a longer one costs its connection."""
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > _DROPPED:
+            response.close()
+            return
+
+
+def text(body: bytes, charset: str | None) -> str | None:
+    """The body as text: in the charset that the partner names, else UTF-8; None for what is neither.
+
+    Half of a surrogate pair (utf-7 can say one) is no text: no message can carry it.
+    """
+    try:
+        if charset is None:
+            return body.decode()
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            return None
+        found = body.decode(charset)
+        found.encode()
+    except (ValueError, LookupError):
+        return None
+    return found
+
+
+def timing(attempt: Attempt, began: int) -> Timing:
+    """Of a call that began at `began` (`time.monotonic_ns()`) and ends now."""
+    now = time.monotonic_ns()
+
+    def span(first: int, last: int) -> int:
+        return (last - first) // 1000 if first and last else -1
+
+    return Timing(
+        dns=attempt.dns // 1000 if attempt.dns >= 0 else -1,
+        connect=span(attempt.began, attempt.connected),
+        tls=span(attempt.connected, attempt.secured),
+        first_byte=span(attempt.ready, attempt.head),
+        transfer=span(attempt.head, now),
+        total=span(began, now),
+    )
