@@ -12,7 +12,6 @@ from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import EnrolmentToken, MidServer
-from openmid.instance.mid.selection import Candidate, Requirement, choose
 from openmid.wire.messages import ClaimAnswer
 from openmid.wire.probes import Failure
 from tests.instance.conftest import validate
@@ -200,35 +199,6 @@ def test_a_protocol_that_is_gone(api: Api, mid: Mid) -> None:
     profile = api.get("/api/now/table/mid_protocol_profile").result[0]
     api.request("DELETE", f"/api/now/table/mid_protocol_profile/{profile['sys_id']}")
     assert error(api)["code"] == "unknown_protocol"
-
-
-def candidate(name: str, **changed: object) -> Candidate:
-    good = {"validated": "true", "reported_status": "Up", "last_refreshed": 1, "fips_enforced": True}
-    return Candidate(**({"sys_id": name, "name": name, "profile_applies": True, "open_jobs": 0} | good | changed))  # type: ignore[arg-type]
-
-
-def test_the_mid_server_with_the_fewest_open_jobs_is_chosen() -> None:
-    pool = [candidate("a", open_jobs=3), candidate("b", open_jobs=1), candidate("c", validated="false")]
-    assert getattr(choose(pool, Requirement(), 2), "name", "") == "b"
-    assert getattr(choose(pool, Requirement(mid="a"), 2), "name", "") == "a"
-
-
-@pytest.mark.parametrize(
-    ("changed", "code"),
-    [
-        ({"profile_applies": False}, "profile_does_not_apply"),
-        ({"validated": "rekey"}, "mid_server_not_validated"),
-        ({"last_refreshed": None}, "mid_server_down"),
-        ({"reported_status": "Paused"}, "mid_server_down"),
-        ({"fips_enforced": False}, "mid_server_not_fips_enforced"),
-    ],
-)
-def test_a_specific_mid_server_never_fails_over(changed: dict[str, object], code: str) -> None:
-    pool = [candidate("good"), candidate("mine", **changed)]
-    refused = choose(pool, Requirement(mid="mine", profile="p", protocol="mauth", require_fips=True), 2)
-    assert isinstance(refused, Failure)
-    assert refused.code == code
-    assert refused.message.startswith("MID Server mine ")
 
 
 @pytest.mark.parametrize(

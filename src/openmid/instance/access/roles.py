@@ -30,19 +30,28 @@ FOLLOWERS = RUNNERS | {AUDITOR}
 SEE, MAKE, EDIT = ("view",), ("view", "add"), ("view", "add", "change", "delete")
 CONNECTIONS = ("connectionalias", "httpconnection")
 PROFILES = ("midprotocolprofile",)
-SERVERS = ("midserver", "midissue")
+SERVERS = (
+    "midserver",
+    "midissue",
+    "midcluster",
+    "clustermember",
+    "midcapability",
+    "midapplication",
+    "iprange",
+)
+CREDENTIALS = ("credential", "basicauthcredential", "apikeycredential", "oauthcredential")
 ACTIONS = ("action", "reststep")
 EXECUTIONS = ("execution",)
 """Adding one is starting it, changing one is cancelling it."""
 SYSTEM = ("user", "group", "apitoken", "audit", "enrolmenttoken", "eccqueueitem")
 
 MAY: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
-    CONNECTION_ADMIN: {CONNECTIONS: EDIT, PROFILES: EDIT, SERVERS: SEE},
-    CREDENTIAL_ADMIN: {PROFILES: EDIT, CONNECTIONS: SEE, SERVERS: SEE},
+    CONNECTION_ADMIN: {CONNECTIONS: EDIT, PROFILES: EDIT, SERVERS: SEE, CREDENTIALS: SEE},
+    CREDENTIAL_ADMIN: {PROFILES: EDIT, CREDENTIALS: EDIT, CONNECTIONS: SEE, SERVERS: SEE},
     ACTION_DESIGNER: {ACTIONS: EDIT, EXECUTIONS: EDIT, CONNECTIONS: SEE},
     FLOW_OPERATOR: {ACTIONS: SEE, EXECUTIONS: EDIT},
     MID_SERVER: {("midserver", "midissue"): SEE, ("enrolmenttoken",): MAKE},
-    AUDITOR: dict.fromkeys((CONNECTIONS, PROFILES, SERVERS, ACTIONS, EXECUTIONS, SYSTEM), SEE),
+    AUDITOR: dict.fromkeys((CONNECTIONS, CREDENTIALS, PROFILES, SERVERS, ACTIONS, EXECUTIONS, SYSTEM), SEE),
 }
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -53,7 +52,7 @@ class AdHocRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BadRequestError(f"{name}: {problem}", EXAMPLE)
         return found
 
-    def planned(self, connection: sqlite3.Row) -> Plan:
+    def planned(self, connection: Mapping[str, Any]) -> Plan:
         """The plan of the one step, through a row of the statement `alias`."""
         found = plan({**dict(connection), **self._step()})
         if found.probe is None:

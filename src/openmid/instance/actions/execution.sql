@@ -17,6 +17,7 @@ SELECT
     step.query,
     step.body,
     alias.name AS alias,
+    connection.sys_id AS connection_sys_id,
     connection.name AS connection_name,
     connection.connection_url,
     connection.mid_selection,
@@ -41,6 +42,7 @@ SELECT
     'alias' AS connection,
     '' AS inline_url,
     alias.name AS alias,
+    connection.sys_id AS connection_sys_id,
     connection.name AS connection_name,
     connection.connection_url,
     connection.mid_selection,
@@ -56,27 +58,12 @@ LEFT JOIN mid_protocol_profile AS profile
     ON profile.sys_id = connection.mid_protocol_profile_id AND connection.mutual_auth
 WHERE alias.name = :name;
 
--- name: candidates
--- Every MID Server as selection sees it; `:profile` is the profile that the call needs, or empty.
-SELECT
-    agent.sys_id,
-    agent.name,
-    agent.validated,
-    agent.reported_status,
-    agent.last_refreshed,
-    agent.fips_enforced,
-    EXISTS (
-        SELECT 1 FROM mid_protocol_profile AS profile
-        WHERE profile.sys_id = :profile AND profile.applies_to = 'all'
-    ) OR EXISTS (
-        SELECT 1 FROM mid_protocol_profile_mid_list AS listed
-        WHERE listed.midprotocolprofile_id = :profile AND listed.midserver_id = agent.sys_id
-    ) AS profile_applies,
-    (
-        SELECT count(*) FROM ecc_queue AS item
-        WHERE item.mid_server = agent.sys_id AND item.queue = 'output' AND item.state = 'ready'
-    ) AS open_jobs
-FROM ecc_agent AS agent;
+-- name: wants
+-- The plan of the step that waits for a job.
+SELECT sys_id, plan FROM step_execution WHERE item = :item AND state = 'In Progress';
+
+-- name: move_step
+UPDATE step_execution SET mid_server = :mid_server WHERE sys_id = :sys_id;
 
 -- name: by_key
 -- The execution that a user started with this Idempotency-Key.

@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
+from openmid.instance.connections import candidates
 from openmid.instance.mid.selection import Requirement
 from openmid.wire.probes import Failure, RestProbe
-
-SPECIFIC = "specific_mid_server"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -57,20 +56,16 @@ def plan(row: Mapping[str, Any]) -> Plan:
     probe = RestProbe(
         url=join(base_url, row["resource_path"]),
         method=row["method"],
-        headers=[(name, value) for name, value in json.loads(row["headers"])],
+        headers=candidates.headers(row, [(name, value) for name, value in json.loads(row["headers"])]),
         query=[(name, value) for name, value in json.loads(row["query"])],
         body=row["body"],
         timeout_ms=row["connection_timeout"] or 30_000,
+        timeouts=candidates.timeouts(row),
+        credential=row.get("credential_id") or "",
         ca_certificates=row["ca_certificates"] or "",
         require_fips=bool(row["require_fips"]),
     )
-    requirement = Requirement(
-        mid=(row["mid_server_id"] or "") if row["mid_selection"] == SPECIFIC else "",
-        profile=row["profile"] or "",
-        protocol=row["protocol"] or "",
-        require_fips=bool(row["require_fips"]),
-    )
-    return Plan(*names, probe=probe, requirement=requirement)
+    return Plan(*names, probe=probe, requirement=candidates.requirement(row, base_url))
 
 
 def join(base_url: str, resource_path: str) -> str:

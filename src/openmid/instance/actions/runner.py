@@ -14,11 +14,12 @@ import msgspec
 from openmid.diagnosis import diagnose_answer
 from openmid.instance.actions.ad_hoc import AdHocRequest
 from openmid.instance.actions.planner import Plan, plan
+from openmid.instance.actions.reselection import choose_anew
 from openmid.instance.actions.stranded import why
+from openmid.instance.connections import candidates
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
-from openmid.instance.mid.selection import Candidate, choose
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import statements
@@ -81,7 +82,7 @@ def begin(connection: Connection, action_name: str, user: str, key: str | None, 
     if before:
         return before
     rows = connection.run(SQL["steps"], action=action["sys_id"])
-    plans = [(row["name"], plan(dict(row))) for row in rows]
+    plans = [(row["name"], plan(candidates.complete(connection, row))) for row in rows]
     return _insert(connection, plans, user, key, priority, action["sys_id"], action["name"])
 
 
@@ -100,7 +101,15 @@ def begin_request(connection: Connection, alias: str, request: AdHocRequest, use
     before = _before(connection, user, key, "", name)
     if before:
         return before
-    return _insert(connection, [("Request", request.planned(row))], user, key, queue.INTERACTIVE, "", name)
+    return _insert(
+        connection,
+        [("Request", request.planned(candidates.complete(connection, row)))],
+        user,
+        key,
+        queue.INTERACTIVE,
+        "",
+        name,
+    )
 
 
 def begin_again(connection: Connection, execution: str, user: str, key: str | None) -> str:
@@ -188,6 +197,7 @@ def lapse(connection: Connection) -> int:
     Returns how many jobs ended.
     """
     ended = [(job.sys_id, LOST[job.error]) for job in queue.lapse(connection)]
+    choose_anew(connection)
     for job in queue.stranded(connection):
         failure = why(job, clock.now())
         queue.fail(connection, job.sys_id, failure.code)
@@ -214,17 +224,13 @@ def _continue(connection: Connection, execution: str) -> None:
         assert planned.failure is not None
         _end_step(connection, step, planned.failure)
         return
-    chosen = choose(_candidates(connection, planned.requirement.profile), planned.requirement, clock.now())
+    chosen = candidates.chosen(connection, planned.requirement)
     if isinstance(chosen, Failure):
         _end_step(connection, step, chosen)
         return
     priority = step["priority"]
     item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step["name"], priority)
     connection.change(SQL["begin_step"], sys_id=step["sys_id"], now=clock.now(), item=item, mid_server=chosen.name)
-
-
-def _candidates(connection: Connection, profile: str) -> list[Candidate]:
-    return [Candidate(**dict(row)) for row in connection.run(SQL["candidates"], profile=profile)]
 
 
 def _end_step(

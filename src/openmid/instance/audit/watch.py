@@ -15,7 +15,7 @@ from openmid.instance.records.base import SYS_COLUMNS, Record
 from openmid.instance.records.secrets import EncryptedField
 
 SECRET = frozenset({"password", "token_hash", "credential_hash", "previous_credential_hash", "totp_secret"})
-UNSEEN = frozenset({*SYS_COLUMNS, "last_login", "date_joined", "configuration", "proof_asked"})
+UNSEEN = frozenset({*SYS_COLUMNS, "last_login", "date_joined", "configuration", "proof_asked", "log_tail", "load"})
 BEFORE = "_openmid_audit_before"
 CHANGED, SET = "(changed)", "(set)"
 

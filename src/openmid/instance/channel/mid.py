@@ -18,7 +18,7 @@ from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_threa
 from openmid.instance.connections import distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
-from openmid.instance.mid import enrolment, proofs
+from openmid.instance.mid import enrolment, issues, proofs
 from openmid.instance.mid.models import HEARTBEAT_MS, Validated
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id, reader
@@ -27,6 +27,7 @@ from openmid.instance.records.statements import statements
 from openmid.instance.records.wakeups import wakeups
 from openmid.wire.codec import decode
 from openmid.wire.messages import (
+    MAX_LOG_LINES,
     ClaimAnswer,
     ClaimRequest,
     EnrolRequest,
@@ -42,6 +43,10 @@ MAX_WAIT_MS = 30_000
 MAX_JOBS = 32
 FIPS = "FIPS Enforced Mode"
 """The source of an issue."""
+HEARTBEAT = 256 * 1024
+"""Bytes of a heartbeat."""
+LINE, MANY = 1000, 200
+"""Characters of a text in a heartbeat; members of a list."""
 SQL_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 STATUSES = frozenset({"Up", "Paused", "Upgrading", "Upgrade Failed", "Degraded", "Draining", "Drained"})
 log = logging.getLogger("openmid.channel")
@@ -59,6 +64,8 @@ class Caller:
     fingerprint: str = ""
     fips_enforced: bool = False
     proof_asked: int = 0
+    paused: bool = False
+    restart_asked: int = 0
 
 
 def caller(request: Request, credentials: tuple[str, ...] = ("credential_hash",)) -> Caller:
@@ -87,6 +94,8 @@ def caller(request: Request, credentials: tuple[str, ...] = ("credential_hash",)
         row["fingerprint"],
         bool(row["fips_enforced"]),
         row["proof_asked"],
+        bool(row["paused"]),
+        row["restart_asked"],
     )
 
 
@@ -124,12 +133,31 @@ async def rekey(request: Request) -> Response:
 
 async def heartbeat(request: Request) -> Response:
     found = caller(request)
-    message = decode(await body(request), Heartbeat)
+    message = bounded(decode(await body(request, HEARTBEAT), Heartbeat))
     fips = proofs.standing(found.sys_id, found.public_key, message.fips_enforced, message.proof)
     if found.fips_enforced and not fips.enforced:
         log.error("MID Server %s is not in FIPS Enforced Mode any more: %s", found.name, fips.reason)
     await asyncio.wrap_future(writer().submit(_note(found, message, fips)))
-    return Json(HeartbeatAnswer(found.validated, found.configuration, HEARTBEAT_MS, found.proof_asked))
+    answer = HeartbeatAnswer(found.validated, found.configuration, HEARTBEAT_MS, found.proof_asked)
+    desired = {"paused": found.paused, "restart": found.restart_asked, "now": clock.now()}
+    return Json(msgspec.structs.replace(answer, **desired))
+
+
+def bounded(message: Heartbeat) -> Heartbeat:
+    """The heartbeat with every list and every text of it cut to what a record holds."""
+    cut = msgspec.structs.replace
+    return cut(
+        message,
+        profiles=[
+            cut(
+                each, **{name: value[:LINE] for name, value in msgspec.structs.asdict(each).items() if name != "loaded"}
+            )
+            for each in message.profiles[:MANY]
+        ],
+        egress=[each[:LINE] for each in message.egress[:MANY]],
+        capabilities=[each[:80] for each in message.capabilities[:MANY]],
+        log_tail=[each[:LINE] for each in message.log_tail[-MAX_LOG_LINES:]],
+    )
 
 
 def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[[Connection], int]:
@@ -143,7 +171,11 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
         "fips_enforced": int(fips.enforced),
         "proof": None,
         "profile_statuses": _text(message.profiles),
+        "profiles_not_loaded": " ".join(each.sys_id[:32] for each in message.profiles if not each.loaded),
         "egress": _text(message.egress),
+        "load": _text(message.load or {}),
+        "log_tail": _text(message.log_tail),
+        "capabilities": _text(message.capabilities),
     }
 
     def note(connection: Connection) -> int:
@@ -152,6 +184,7 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
             kept = {"proof": fips.signed.text, "signature": fips.signed.signature, "fingerprint": found.fingerprint}
             connection.change(SQL["note_proof"], sys_id=values["proof"], **kept)
         _note_issue(connection, found, fips, lost=message.proof is not None)
+        _note_problems(connection, found, message)
         return connection.change(SQL["heartbeat"], sys_id=found.sys_id, now=clock.now(), **values)
 
     return note
@@ -169,6 +202,20 @@ def _note_issue(connection: Connection, found: Caller, fips: proofs.Standing, *,
     elif lost or found.fips_enforced:
         reason = f"{found.name}: {fips.reason}"[:255]
         connection.change(SQL["note_issue"], sys_id=new_id(), short_description=reason, **what)
+
+
+def _note_problems(connection: Connection, found: Caller, message: Heartbeat) -> None:
+    """Open an issue for each problem that is new or says something else by now; resolve those that are gone."""
+    now = clock.now()
+    problems = issues.problems(found.name, message, now)
+    what = {"mid_server": found.sys_id, "now": now, "moment": clock.moment(now).strftime(SQL_MOMENT)}
+    rows = connection.run(SQL["open_issues"], mid_server=found.sys_id)
+    known = {row["source"]: row["short_description"] for row in rows if row["source"] != FIPS}
+    for source, sentence in problems.items():
+        if known.get(source) != sentence and not (source == issues.CLOCK and source in known):
+            connection.change(SQL["note_issue"], sys_id=new_id(), source=source, short_description=sentence, **what)
+    for source in known.keys() - problems.keys():
+        connection.change(SQL["resolve_issue"], source=source, **what)
 
 
 def _text(data: object) -> str:
@@ -191,7 +238,8 @@ async def claim(request: Request) -> Response:
         while True:
             woken.clear()
             now = validated_caller(request)
-            jobs, cancel = ([], []) if wakeups.stopping else await _claim(now.sys_id, limit, message.room)
+            free = 0 if now.paused else limit
+            jobs, cancel = ([], []) if wakeups.stopping else await _claim(now.sys_id, free, message.room)
             left = until - loop.time()
             if jobs or cancel or left <= 0 or now.configuration != first.configuration or wakeups.stopping:
                 return Json(ClaimAnswer(now.configuration, jobs, cancel))

@@ -1,18 +1,20 @@
-"""What a MID Server is given: the profiles that apply to it, their passwords sealed to its key, and nothing else."""
+"""What a MID Server is given: the profiles that apply to it and the credentials of the connections that it may serve,
+their secrets sealed to its key, and nothing else."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Model, Q
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from openmid.instance.connections.models import MidProtocolProfile
-from openmid.instance.mid.models import MidServer
+from openmid.instance.connections.credentials import KINDS
+from openmid.instance.connections.models import HttpConnection, MidProtocolProfile
+from openmid.instance.mid.models import ClusterMember, MidServer
 from openmid.instance.records.secrets import reveal
 from openmid.instance.records.wakeups import wakeups
-from openmid.wire.messages import ConfigurationAnswer, Profile
+from openmid.wire.messages import CREDENTIAL_SECRETS, ConfigurationAnswer, Credential, Profile
 from openmid.wire.sealing import SealedFor, seal
 
 
@@ -26,7 +28,40 @@ def configuration(mid_sys_id: str) -> ConfigurationAnswer:
     mid = MidServer.objects.get(pk=mid_sys_id)  # before the profiles: a change after this has a newer number
     applies = Q(applies_to=MidProtocolProfile.AppliesTo.ALL) | Q(mid_list=mid)
     profiles = MidProtocolProfile.objects.filter(applies).distinct()
-    return ConfigurationAnswer(str(mid.configuration), [_sealed(profile, mid) for profile in profiles])
+    number = str(mid.configuration)
+    return ConfigurationAnswer(number, [_sealed(profile, mid) for profile in profiles], credentials(mid))
+
+
+def credentials(mid: MidServer) -> list[Credential]:
+    """The active credentials of the connections whose calls `mid` may make, each sealed to its key."""
+    own = Q(connections__mid_selection=HttpConnection.MidSelection.AUTO)
+    own |= Q(connections__mid_server=mid) | Q(connections__mid_cluster__members__mid_server=mid)
+    profile = Q(connections__mid_protocol_profile=None) | Q(connections__mid_protocol_profile__mid_list=mid)
+    profile |= Q(connections__mid_protocol_profile__applies_to=MidProtocolProfile.AppliesTo.ALL)
+    needed = Q(active=True, connections__active=True) & own & profile
+    return [_credential(each, mid) for kind in KINDS for each in kind.objects.filter(needed).distinct()]
+
+
+def _credential(credential: Any, mid: MidServer) -> Credential:
+    table, column = CREDENTIAL_SECRETS[credential.type]
+    bound = SealedFor(mid=mid.sys_id, table=table, record=credential.sys_id, column=column)
+    own = {
+        "basic": lambda: {"user_name": credential.user_name},
+        "api_key": lambda: {"place": credential.place, "name": credential.parameter},
+        "oauth": lambda: {
+            "user_name": credential.client_id,
+            "token_url": credential.token_url,
+            "scope": credential.scope,
+            "ca_certificates": credential.ca_certificates,
+        },
+    }[credential.type]()
+    return Credential(
+        credential.sys_id,
+        credential.type,
+        seal(reveal(credential, column), mid.public_key, bound),
+        external_credential_store=credential.external_credential_store,
+        **own,
+    )
 
 
 def _sealed(profile: MidProtocolProfile, mid: MidServer) -> Profile:
@@ -38,20 +73,29 @@ def _sealed(profile: MidProtocolProfile, mid: MidServer) -> Profile:
         keystore_path=profile.keystore_path,
         password=seal(password, mid.public_key, bound) if password else "",
         default_port=profile.default_port,
+        external_credential_store=profile.external_credential_store,
+        alias=profile.alias,
     )
 
 
 def _changed(**_: Any) -> None:
-    """A profile changed: every MID Server's configuration may have."""
-    MidServer.objects.update(configuration=F("configuration") + 1)
+    """Something changed: every MID Server's configuration may have. What they said of their profiles is out of date."""
+    MidServer.objects.update(configuration=F("configuration") + 1, profiles_not_loaded="")
     transaction.on_commit(wakeups.wake_all)
 
 
 def watch() -> None:
-    """Notice changes of profiles from now on."""
-    for signal, sender in (
-        (post_save, MidProtocolProfile),
-        (post_delete, MidProtocolProfile),
-        (m2m_changed, MidProtocolProfile.mid_list.through),
-    ):
-        signal.connect(_changed, sender=sender, dispatch_uid=f"configuration of MID Servers {id(signal)}")
+    """Notice changes of profiles, credentials, and who needs them, from now on."""
+    watched: list[type[Model]] = [MidProtocolProfile, *KINDS, ClusterMember]
+    for model in watched:
+        for signal in (post_save, post_delete):
+            signal.connect(_changed, sender=model, dispatch_uid=f"configuration {id(signal)} {model.__name__}")
+    for signal in (post_save, post_delete):
+        signal.connect(_connection, sender=HttpConnection, dispatch_uid=f"configuration {id(signal)} connections")
+    m2m_changed.connect(_changed, sender=MidProtocolProfile.mid_list.through, dispatch_uid="configuration, MID Servers")
+
+
+def _connection(instance: HttpConnection, **_: Any) -> None:
+    """Only credentials make a connection matter to MID Servers. One that lost its credential is of no hurry."""
+    if instance.credential_id:
+        _changed()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
+from openmid.instance.connections.credentials import OfOneKind
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
 
 
@@ -19,7 +20,16 @@ class ConnectionAliasForm(forms.ModelForm):  # type: ignore[type-arg]  # not gen
 class MidProtocolProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     class Meta:
         model = MidProtocolProfile
-        fields: ClassVar = ["protocol", "keystore_path", "password", "applies_to", "mid_list", "default_port"]
+        fields: ClassVar = [
+            "protocol",
+            "keystore_path",
+            "password",
+            "alias",
+            "applies_to",
+            "mid_list",
+            "default_port",
+            "external_credential_store",
+        ]
 
     def clean(self) -> dict[str, Any]:
         """What `clean()` of the model cannot see: the MID Servers, and the connections that need them."""
@@ -43,6 +53,29 @@ class MidProtocolProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not 
             )
 
 
+OWN_FIELDS = {
+    "basic": ["user_name", "password"],
+    "api_key": ["api_key", "place", "parameter"],
+    "oauth": ["client_id", "client_secret", "token_url", "scope", "ca_certificates"],
+}
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """What the forms of all kinds share: a secret that is stored already may be left out."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        secret = self.instance.SECRET
+        if secret in self.fields and not self.instance._state.adding:
+            self.fields[secret].required = False
+
+
+def credential_form(kind: type[OfOneKind]) -> type[CredentialForm]:
+    """The form of one kind of credential."""
+    fields = ["name", "active", "external_credential_store", *OWN_FIELDS[kind.TYPE]]
+    return forms.modelform_factory(kind, form=CredentialForm, fields=fields)  # type: ignore[return-value]
+
+
 class HttpConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     class Meta:
         model = HttpConnection
@@ -61,6 +94,25 @@ class HttpConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # not gene
             "connection_url",
             "mid_selection",
             "mid_server",
+            "mid_cluster",
+            "application",
+            "capabilities",
+            "credential",
             "connection_timeout",
+            "connect_timeout",
+            "tls_timeout",
+            "first_byte_timeout",
             "ca_certificates",
+            "additional_http_headers",
         ]
+
+    def clean_additional_http_headers(self) -> Any:
+        """No headers are an empty list."""
+        return self.cleaned_data["additional_http_headers"] or []
+
+    def _post_clean(self) -> None:
+        """A field whose own check failed says that one sentence: what the model misses then is only its consequence."""
+        before = {name: len(errors) for name, errors in self.errors.items()}
+        super()._post_clean()  # type: ignore[misc]  # the stub leaves it out
+        for name, count in before.items():
+            del self.errors[name][count:]

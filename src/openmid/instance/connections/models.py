@@ -9,12 +9,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from openmid.instance.connections import validation
-from openmid.instance.mid.models import MidServer
+from openmid.instance.connections import header_fields, validation
+from openmid.instance.connections.credentials import Credential
+from openmid.instance.mid.models import MidApplication, MidCapability, MidCluster, MidServer
 from openmid.instance.records.base import Record
 from openmid.instance.records.secrets import EncryptedField
 
 PORT = [MinValueValidator(1, "A port is 1 to 65535."), MaxValueValidator(65535, "A port is 1 to 65535.")]
+AT_MOST = [MaxValueValidator(600_000, "At most 600,000 ms.")]
+PHASE: dict[str, Any] = {"default": 0, "validators": AT_MOST, "help_text": "0: only the whole call has a limit."}
 
 
 class ConnectionAlias(Record):
@@ -71,17 +74,36 @@ class MidProtocolProfile(Record):
     keystore_path = models.CharField(
         "Keystore path",
         max_length=1024,
+        blank=True,
+        default="",
         validators=[validation.keystore_path],
-        help_text="On the MID Server's host: absolute, or relative to the agent folder.",
+        help_text="On the MID Server's host: absolute, or relative to the agent folder. Empty, with the password: "
+        "config.xml on the MID Server has both.",
     )
     password = EncryptedField(
-        "Password", blank=True, default="", help_text="The keystore's password. It is stored encrypted and never shown."
+        "Password",
+        blank=True,
+        default="",
+        help_text="The keystore's password; with an external credential store, the secret's id there. "
+        "It is stored encrypted and never shown.",
+    )
+    alias = models.CharField(
+        "Key alias",
+        max_length=255,
+        blank=True,
+        default="",
+        help_text="Of the keystore's entry. Empty: the private key whose certificate is valid longest.",
     )
     applies_to = models.CharField("Applies to", max_length=20, choices=AppliesTo.choices, default=AppliesTo.ALL)
     mid_list: models.ManyToManyField[MidServer, models.Model] = models.ManyToManyField(
         MidServer, verbose_name="MID Servers", blank=True, related_name="specific_profiles"
     )
     default_port = models.PositiveIntegerField("Default port", default=443, validators=PORT)
+    external_credential_store = models.BooleanField(
+        "External Credential Store",
+        default=False,
+        help_text="The password lies in the MID Server's external store; Password has its id there.",
+    )
 
     class Meta:
         db_table = "mid_protocol_profile"
@@ -94,6 +116,22 @@ class MidProtocolProfile(Record):
     def applies_to_mid(self, mid: MidServer) -> bool:
         """Whether `mid` gets this profile."""
         return self.applies_to == self.AppliesTo.ALL or self.mid_list.filter(pk=mid.pk).exists()
+
+    def clean(self) -> None:
+        """The rules that need more than one field.
+
+        Raises:
+            ValidationError: by field.
+        """
+        if self.external_credential_store and not self.password:
+            raise ValidationError({"password": "Enter the id that the password has in the external credential store."})
+        if self.password and not self.keystore_path:
+            raise ValidationError(
+                {
+                    "keystore_path": "A password needs a keystore path. Leave both empty where config.xml on the MID "
+                    "Server has them (mid.httpclient.protocol.NAME.path and .password)."
+                }
+            )
 
     def save(self, **options: Any) -> None:
         """Save, and write the URLs of the connections that use this profile anew."""
@@ -108,6 +146,7 @@ class HttpConnection(Record):
     class MidSelection(models.TextChoices):
         AUTO = "auto_select", "Auto-select MID Server"
         SPECIFIC = "specific_mid_server", "Specific MID Server"
+        CLUSTER = "specific_mid_cluster", "Specific MID Cluster"
 
     name = models.CharField("Name", max_length=80)
     connection_alias = models.ForeignKey(
@@ -142,10 +181,48 @@ class HttpConnection(Record):
     mid_server = models.ForeignKey(
         MidServer, verbose_name="MID Server", null=True, blank=True, on_delete=models.PROTECT
     )
+    mid_cluster = models.ForeignKey(
+        MidCluster, verbose_name="MID Cluster", null=True, blank=True, on_delete=models.PROTECT
+    )
+    application = models.ForeignKey(
+        MidApplication,
+        verbose_name="Application",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="Only a MID Server that is there for it, or for ALL.",
+    )
+    capabilities: models.ManyToManyField[MidCapability, models.Model] = models.ManyToManyField(
+        MidCapability,
+        verbose_name="Capabilities",
+        blank=True,
+        help_text="Only a MID Server that has every one of them, or ALL.",
+    )
     connection_timeout = models.PositiveIntegerField(
         "Connection timeout (ms)",
         default=30_000,
-        validators=[MinValueValidator(1, "At least 1 ms."), MaxValueValidator(600_000, "At most 600,000 ms.")],
+        validators=[MinValueValidator(1, "At least 1 ms."), *AT_MOST],
+        help_text="For a call as a whole, to the last byte of the answer.",
+    )
+    connect_timeout = models.PositiveIntegerField("Connect timeout (ms)", **PHASE)
+    tls_timeout = models.PositiveIntegerField("TLS timeout (ms)", **PHASE)
+    first_byte_timeout = models.PositiveIntegerField("First byte timeout (ms)", **PHASE)
+    credential = models.ForeignKey(
+        Credential,
+        verbose_name="Credential",
+        null=True,
+        blank=True,
+        related_name="connections",
+        on_delete=models.PROTECT,
+        help_text="What a call says of itself besides the client certificate.",
+    )
+    additional_http_headers: models.JSONField[Any, Any] = models.JSONField(
+        "Additional HTTP headers",
+        default=list,
+        blank=True,
+        validators=[header_fields.headers],
+        help_text="Sent with every call of this connection, unless a step sets the same header. Everybody who sees "
+        "the connection sees them: secrets belong into a credential.",
     )
     ca_certificates = models.TextField(
         "CA certificates",
@@ -210,11 +287,16 @@ class HttpConnection(Record):
     def _mid_problems(self) -> dict[str, str]:
         if not self.use_mid:
             return {"use_mid": "openmid calls partners through a MID Server: select Use MID server."}
+        problems = {}
         if self.mid_selection == self.MidSelection.SPECIFIC and not self.mid_server_id:
-            return {"mid_server": "Choose the MID Server, or set MID selection to Auto-select MID Server."}
-        if self.mid_selection == self.MidSelection.AUTO and self.mid_server_id:
-            return {"mid_server": "Set MID selection to Specific MID Server, or leave MID Server empty."}
-        return {}
+            problems["mid_server"] = "Choose the MID Server, or set MID selection to Auto-select MID Server."
+        if self.mid_selection != self.MidSelection.SPECIFIC and self.mid_server_id:
+            problems["mid_server"] = "Set MID selection to Specific MID Server, or leave MID Server empty."
+        if self.mid_selection == self.MidSelection.CLUSTER and not self.mid_cluster_id:
+            problems["mid_cluster"] = "Choose the MID Cluster, or set MID selection to Auto-select MID Server."
+        if self.mid_selection != self.MidSelection.CLUSTER and self.mid_cluster_id:
+            problems["mid_cluster"] = "Set MID selection to Specific MID Cluster, or leave MID Cluster empty."
+        return problems
 
     def _profile_problems(self) -> dict[str, str]:
         profile = self.mid_protocol_profile

@@ -91,6 +91,12 @@ def keystore_path(value: str) -> None:
         raise ValidationError("A keystore's path is one line.")
 
 
+def one_line(value: str) -> None:
+    """Text without control characters."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValidationError("This is one line, without control characters.")
+
+
 def base_url(value: str, schemes: frozenset[str]) -> urllib.parse.SplitResult:
     """The parts of `https://host[:port][/path]` or the same with one of the registered protocols.
 

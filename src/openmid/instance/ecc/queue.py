@@ -202,6 +202,19 @@ def stranded(connection: Connection) -> list[Stranded]:
     ]
 
 
+def unattended(connection: Connection, after: int, heard: int) -> list[tuple[str, int, str]]:
+    """Ready jobs after the sequence `after` whose MID Server does not take them (its last heartbeat is before `heard`, or
+    it may not): sys_id, sequence, MID Server."""
+    rows = connection.run(SQL["unattended"], after=after, heard=heard, limit=AT_ONCE)
+    return [(row["sys_id"], row["sequence"], row["mid_server"]) for row in rows]
+
+
+def move(connection: Connection, sys_id: str, mid: str, mid_name: str) -> None:
+    """Let another MID Server make a call that nobody has taken."""
+    connection.change(SQL["move"], sys_id=sys_id, mid_server=mid, agent=f"mid.server.{mid_name}", now=clock.now())
+    connection.wakes.append(f"mid:{mid}")
+
+
 def fail(connection: Connection, sys_id: str, code: str) -> None:
     """End a job that has no result."""
     connection.change(SQL["fail"], sys_id=sys_id, error_string=code, now=clock.now())

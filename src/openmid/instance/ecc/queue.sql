@@ -82,6 +82,23 @@ WHERE item.queue = 'output' AND item.state = 'ready' AND (
 )
 LIMIT :limit;
 
+-- name: unattended
+-- Ready jobs, in the queue's order after `:after`, whose MID Server is Down, paused, not trusted or not there any more.
+SELECT item.sys_id, item.sequence, item.mid_server
+FROM ecc_queue AS item
+LEFT JOIN ecc_agent AS mid ON mid.sys_id = item.mid_server
+WHERE item.queue = 'output' AND item.state = 'ready' AND item.sequence > :after AND (
+    mid.validated IS NULL OR mid.validated != 'true' OR mid.paused OR mid.reported_status = 'Degraded'
+    OR mid.last_refreshed IS NULL OR mid.last_refreshed < :heard
+)
+ORDER BY item.sequence
+LIMIT :limit;
+
+-- name: move
+-- A job that nobody has taken, for another MID Server.
+UPDATE ecc_queue SET mid_server = :mid_server, agent = :agent, sys_updated_on = :now
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'ready';
+
 -- name: requeue
 -- Back to ready: the request may safely be made again (RFC 9110, section 9.2.2).
 UPDATE ecc_queue

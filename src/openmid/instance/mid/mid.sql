@@ -3,7 +3,7 @@
 -- name: identify
 -- The MID Server that a credential names, and what each of its requests needs to know.
 SELECT sys_id, name, credential_hash, previous_credential_hash, validated, configuration,
-    public_key, fingerprint, fips_enforced, proof_asked
+    public_key, fingerprint, fips_enforced, proof_asked, paused, restart_asked
 FROM ecc_agent
 WHERE sys_id = :sys_id;
 
@@ -26,6 +26,10 @@ SET short_description = :short_description,
     sys_updated_on = :moment,
     sys_mod_count = sys_mod_count + 1;
 
+-- name: open_issues
+-- What is open on a MID Server.
+SELECT source, short_description FROM ecc_agent_issue WHERE mid_server_id = :mid_server AND state = 'new';
+
 -- name: resolve_issue
 -- The cause of a MID Server's open issue is gone.
 UPDATE ecc_agent_issue
@@ -45,6 +49,10 @@ SET version = :version,
     fips_enforced = :fips_enforced,
     fips_proof_id = :proof,
     profile_statuses = :profile_statuses,
+    profiles_not_loaded = :profiles_not_loaded,
     egress = :egress,
+    load = :load,
+    log_tail = :log_tail,
+    reported_capabilities = :capabilities,
     previous_credential_hash = ''
 WHERE sys_id = :sys_id;

@@ -7,14 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from openmid.fips import keys
+from openmid.instance.mid.addresses import ip_range
 from openmid.instance.records import clock
 from openmid.instance.records.actor import actor
 from openmid.instance.records.base import Record
 from openmid.instance.records.secrets import digest
+from openmid.instance.records.wakeups import wakeups
 
 HEARTBEAT_MS = 5_000
 DOWN_AFTER = 3 * HEARTBEAT_MS * 1000
@@ -51,6 +53,59 @@ class FipsProof(models.Model):
         return self.sys_id
 
 
+class Named(Record):
+    """A name that connections ask for and MID Servers have; a MID Server with `ALL` has every one."""
+
+    name = models.CharField("Name", max_length=80, unique=True)
+    description = models.CharField("Description", max_length=255, blank=True, default="")
+
+    class Meta:
+        abstract = True
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MidCapability(Named):
+    """What a MID Server can do, such as reach a network: a connection may demand it."""
+
+    class Meta(Named.Meta):
+        db_table = "ecc_agent_capability"
+        verbose_name = "MID Server capability"
+        verbose_name_plural = "MID Server capabilities"
+
+
+class MidApplication(Named):
+    """What a MID Server is there for: a connection may demand one that is there for its application."""
+
+    class Meta(Named.Meta):
+        db_table = "ecc_agent_application"
+        verbose_name = "MID Server application"
+
+
+class IpRange(Record):
+    """Addresses that a MID Server is there for, or not: it counts for connections whose host is an address."""
+
+    class Type(models.TextChoices):
+        INCLUDE = "include", "Include"
+        EXCLUDE = "exclude", "Exclude"
+
+    name = models.CharField("Name", max_length=80, unique=True)
+    type = models.CharField("Type", max_length=8, choices=Type.choices, default=Type.INCLUDE)
+    range = models.CharField(
+        "Range", max_length=100, validators=[ip_range], help_text="10.1.0.0/16, 10.1.2.3 or 10.1.2.3-10.1.2.9."
+    )
+
+    class Meta:
+        db_table = "ecc_agent_ip_range"
+        verbose_name = "MID Server IP range"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class MidServer(Record):
     """A MID Server. Its heartbeat's columns are written by the channel, the rest by an administrator."""
 
@@ -73,7 +128,24 @@ class MidServer(Record):
     proof_asked = models.BigIntegerField("Proof asked for (µs)", default=0, editable=False)
     profile_statuses: models.JSONField[Any, Any] = models.JSONField("Protocol profiles", default=list, blank=True)
     egress: models.JSONField[Any, Any] = models.JSONField("Egress rules", default=list, blank=True)
+    profiles_not_loaded = models.TextField(default="", blank=True, editable=False)  # sys_ids, for selection
+    load: models.JSONField[Any, Any] = models.JSONField("Load", default=dict, blank=True, editable=False)
+    log_tail: models.JSONField[Any, Any] = models.JSONField("Log", default=list, blank=True, editable=False)
+    reported_capabilities: models.JSONField[Any, Any] = models.JSONField(
+        "Reported capabilities", default=list, blank=True, editable=False
+    )
     configuration = models.PositiveBigIntegerField("Configuration", default=1, editable=False)
+    paused = models.BooleanField("Paused", default=False, editable=False)
+    restart_asked = models.BigIntegerField("Restart asked for (µs)", default=0, editable=False)
+    capabilities: models.ManyToManyField[MidCapability, models.Model] = models.ManyToManyField(
+        MidCapability, verbose_name="Capabilities", blank=True, db_table="ecc_agent_capability_m2m"
+    )
+    applications: models.ManyToManyField[MidApplication, models.Model] = models.ManyToManyField(
+        MidApplication, verbose_name="Applications", blank=True, db_table="ecc_agent_application_m2m"
+    )
+    ip_ranges: models.ManyToManyField[IpRange, models.Model] = models.ManyToManyField(
+        IpRange, verbose_name="IP ranges", blank=True, db_table="ecc_agent_ip_range_m2m"
+    )
 
     class Meta:
         db_table = "ecc_agent"
@@ -98,7 +170,65 @@ class MidServer(Record):
         """`Up`, `Down`, or what the MID Server says of itself."""
         if self.last_refreshed is None or clock.now() - self.last_refreshed > DOWN_AFTER:
             return "Down"
-        return self.reported_status or "Up"
+        reported = self.reported_status or "Up"
+        if reported != "Up" or not self.paused:
+            return reported
+        return "Draining" if (self.load or {}).get("running") else "Paused"
+
+    def pause(self, paused: bool) -> None:
+        """No new work from now on; what runs is finished. Or work again."""
+        self.paused = paused
+        self.save(update_fields=["paused"])
+        transaction.on_commit(wakeups.wake_all)
+
+    def ask_for_restart(self) -> None:
+        """With its next heartbeat the MID Server hears that it shall drain and start anew."""
+        self.restart_asked = clock.now()
+        self.save(update_fields=["restart_asked"])
+
+
+class MidCluster(Record):
+    """MID Servers that stand for each other."""
+
+    class Type(models.TextChoices):
+        LOAD_BALANCE = "load_balance", "Load Balance"
+        FAILOVER = "failover", "Failover"
+
+    name = models.CharField("Name", max_length=80, unique=True)
+    cluster_type = models.CharField(
+        "Cluster type",
+        max_length=20,
+        choices=Type.choices,
+        default=Type.LOAD_BALANCE,
+        help_text="Load Balance spreads calls over the members. Failover takes the lowest order that is fit.",
+    )
+
+    class Meta:
+        db_table = "ecc_agent_cluster"
+        verbose_name = "MID Server cluster"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClusterMember(Record):
+    """A MID Server in a cluster."""
+
+    cluster = models.ForeignKey(MidCluster, verbose_name="Cluster", related_name="members", on_delete=models.CASCADE)
+    mid_server = models.ForeignKey(
+        MidServer, verbose_name="MID Server", related_name="memberships", on_delete=models.CASCADE
+    )
+    order = models.PositiveIntegerField("Order", default=100)
+
+    class Meta:
+        db_table = "ecc_agent_cluster_member_m2m"
+        verbose_name = "cluster member"
+        ordering = ("order", "mid_server__name")
+        constraints = (models.UniqueConstraint(fields=("cluster", "mid_server"), name="once_in_a_cluster"),)
+
+    def __str__(self) -> str:
+        return f"{self.mid_server} in {self.cluster}"
 
 
 class MidIssue(Record):

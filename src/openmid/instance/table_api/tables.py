@@ -17,9 +17,23 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.models import model_to_dict
 
-from openmid.instance.connections.forms import ConnectionAliasForm, HttpConnectionForm, MidProtocolProfileForm
+from openmid.instance.connections.credentials import KINDS, Credential
+from openmid.instance.connections.forms import (
+    ConnectionAliasForm,
+    HttpConnectionForm,
+    MidProtocolProfileForm,
+    credential_form,
+)
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
-from openmid.instance.mid.models import MidIssue, MidServer
+from openmid.instance.mid.models import (
+    ClusterMember,
+    IpRange,
+    MidApplication,
+    MidCapability,
+    MidCluster,
+    MidIssue,
+    MidServer,
+)
 from openmid.instance.records import clock
 from openmid.instance.records.base import SYS_COLUMNS, Record
 from openmid.instance.records.secrets import EncryptedField
@@ -33,8 +47,9 @@ INSIDE = (
     "configuration",
     "fips_proof",
     "proof_asked",
+    "profiles_not_loaded",
 )
-MICROSECONDS = ("started", "last_refreshed", "last_detected", "resolved")
+MICROSECONDS = ("restart_asked", "started", "last_refreshed", "last_detected", "resolved")
 
 
 @dataclass(frozen=True)
@@ -92,7 +107,7 @@ class Table:
         known = model_to_dict(record, fields=list(self.writable))
         stored = {name: value for name, value in known.items() if not isinstance(self.writable[name], EncryptedField)}
         for name, value in stored.items():
-            if isinstance(value, list):
+            if isinstance(self.writable[name], models.ManyToManyField):
                 stored[name] = [each.pk for each in value]
         form = self.form(stored | values, instance=record)
         if not form.is_valid():
@@ -119,6 +134,10 @@ class Table:
         return values
 
 
+def _form(model: type[Record], *fields: str) -> type[forms.ModelForm]:  # type: ignore[type-arg]
+    return forms.modelform_factory(model, fields=fields)
+
+
 TABLES = {
     table.name: table
     for table in (
@@ -127,6 +146,13 @@ TABLES = {
         Table(MidProtocolProfile, MidProtocolProfileForm),
         Table(MidServer, computed=("status", "proof"), hidden=INSIDE),
         Table(MidIssue),
+        Table(MidCluster, _form(MidCluster, "name", "cluster_type")),
+        Table(ClusterMember, _form(ClusterMember, "cluster", "mid_server", "order")),
+        Table(MidCapability, _form(MidCapability, "name", "description")),
+        Table(MidApplication, _form(MidApplication, "name", "description")),
+        Table(IpRange, _form(IpRange, "name", "type", "range")),
+        Table(Credential),
+        *(Table(kind, credential_form(kind)) for kind in KINDS),
     )
 }
 

@@ -11,13 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
+from openmid.instance.connections.credentials import Credential
 from openmid.instance.connections.forms import HttpConnectionForm
 from openmid.instance.connections.models import HttpConnection, MidProtocolProfile
 from openmid.instance.web.aliases import CONNECTIONS_TAB
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 from openmid.instance.web.unfolded import action as unfold_action
-from openmid.instance.web.widgets import ReferenceWidget
+from openmid.instance.web.widgets import PairsField, ReferenceWidget
 
 SHOWN_WHEN: dict[str, str] = {
     "mid_protocol_profile": "mutual_auth",
@@ -26,6 +27,9 @@ SHOWN_WHEN: dict[str, str] = {
     "base_path": "url_builder",
     "mid_selection": "use_mid",
     "mid_server": "use_mid && mid_selection === 'specific_mid_server'",
+    "mid_cluster": "use_mid && mid_selection === 'specific_mid_cluster'",
+    "application": "use_mid && mid_selection !== 'specific_mid_server'",
+    "capabilities": "use_mid && mid_selection !== 'specific_mid_server'",
     "require_fips": "use_mid",
 }
 
@@ -43,6 +47,17 @@ class HttpConnectionPageForm(HttpConnectionForm):
         error_messages={"invalid_choice": "There is no MID Protocol Profile of this name."},
     )
 
+    credential = forms.ModelChoiceField(
+        Credential.objects.all(),
+        label="Credential",
+        required=False,
+        to_field_name="name",
+        widget=ReferenceWidget(HttpConnection._meta.get_field("credential").remote_field, site, "name"),
+        help_text="Basic, API key or OAuth 2.0. The magnifying glass lists them all. Empty: none.",
+        error_messages={"invalid_choice": "There is no credential of this name."},
+    )
+    additional_http_headers = PairsField("Additional HTTP headers")
+
     class Meta(HttpConnectionForm.Meta):
         labels: ClassVar = {"port": "Port override", "require_fips": "Require FIPS Enforced MID Server"}
 
@@ -50,18 +65,13 @@ class HttpConnectionPageForm(HttpConnectionForm):
         super().__init__(*arguments, **options)
         if self.instance.mid_protocol_profile_id:
             self.initial["mid_protocol_profile"] = self.instance.mid_protocol_profile
+        if self.instance.credential_id:
+            self.initial["credential"] = self.instance.credential
         if "ca_certificates" in self.fields:
             self.fields["ca_certificates"].widget.attrs |= {"rows": 6, "spellcheck": "false"}
             self.fields["ca_certificates"].widget.attrs["class"] += " om-mono"
         if "connection_url" in self.fields:
             self.fields["connection_url"].widget.attrs["x-bind:readonly"] = "url_builder"
-
-    def _post_clean(self) -> None:
-        """A field whose own check failed says that one sentence: what the model misses then is only its consequence."""
-        before = {name: len(errors) for name, errors in self.errors.items()}
-        super()._post_clean()  # type: ignore[misc]  # the stub leaves it out
-        for name, count in before.items():
-            del self.errors[name][count:]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -69,6 +79,8 @@ class HttpConnectionPageForm(HttpConnectionForm):
             cleaned["mid_protocol_profile"] = None
         if cleaned.get("mid_selection") != HttpConnection.MidSelection.SPECIFIC:
             cleaned["mid_server"] = None
+        if cleaned.get("mid_selection") != HttpConnection.MidSelection.CLUSTER:
+            cleaned["mid_cluster"] = None
         return cleaned
 
 
@@ -102,7 +114,22 @@ class HttpConnectionAdmin(Admin):
         ),
         (
             "MID Server and security",
-            {"fields": ["mid_selection", "mid_server", "require_fips", "connection_timeout", "ca_certificates"]},
+            {
+                "fields": [
+                    "mid_selection",
+                    "mid_server",
+                    "mid_cluster",
+                    "application",
+                    "capabilities",
+                    "require_fips",
+                    "ca_certificates",
+                ]
+            },
+        ),
+        ("Credential and headers", {"fields": ["credential", "additional_http_headers"]}),
+        (
+            "Timeouts",
+            {"fields": ["connection_timeout", "connect_timeout", "tls_timeout", "first_byte_timeout"]},
         ),
     ]
 
