@@ -23,7 +23,7 @@ from openmid.instance import fips
 from openmid.instance.actions import runner
 from openmid.instance.channel.http import KnownHost, limited
 from openmid.instance.channel.wing import HANDLERS, ROUTES
-from openmid.instance.ecc import queue
+from openmid.instance.ecc import clock_jump, queue
 from openmid.instance.ecc.writer import close_writer, writer
 from openmid.instance.folder import Folder
 from openmid.instance.operations.retention import keep_tidy
@@ -35,11 +35,14 @@ log = logging.getLogger("openmid.instance")
 
 async def _end_lost_jobs() -> None:
     """Every few seconds, and when a MID Server loses its trust or its record: jobs that will have no result."""
+    await asyncio.wrap_future(writer().submit(clock_jump.at_start))
     with wakeups.waiting("lost jobs") as woken:
         while True:
             woken.clear()
             lost = 0
             try:
+                if clock_jump.moved():
+                    await asyncio.wrap_future(writer().submit(clock_jump.follow))
                 lost = await asyncio.wrap_future(writer().submit(runner.lapse))
             except Exception:
                 log.exception("lost jobs could not be looked for")

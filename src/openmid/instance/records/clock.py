@@ -1,14 +1,32 @@
-"""Time: integer microseconds UTC since 1970 in the tables that are written often, datetimes elsewhere."""
+"""Time: integer microseconds UTC since 1970 in the tables that are written often, datetimes elsewhere.
+
+Within a process time never jumps: it is the monotonic clock's, put beside the wall clock once. When somebody moves the wall
+clock, `jump` says by how much; whoever keeps times that were promised (`ecc.clock_jump`) moves them along and calls
+`follow`. So a lease lasts as long as was said, whatever happens to the machine's clock.
+"""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
 
+_offset_ns = time.time_ns() - time.monotonic_ns()
+
 
 def now() -> int:
     """Now, in microseconds."""
-    return time.time_ns() // 1000
+    return (time.monotonic_ns() + _offset_ns) // 1000
+
+
+def jump() -> int:
+    """How far the wall clock has moved away from `now` since it was last followed, in microseconds; negative: back."""
+    return time.time_ns() // 1000 - now()
+
+
+def follow(microseconds: int) -> None:
+    """Go with the wall clock."""
+    global _offset_ns
+    _offset_ns += microseconds * 1000
 
 
 def moment(microseconds: int) -> datetime:

@@ -1,0 +1,35 @@
+"""The machine's clock was moved: leases, waiting times and heartbeats stay as long as they were."""
+
+from __future__ import annotations
+
+import logging
+
+from openmid.instance.ecc.queue import LEASE_US
+from openmid.instance.records import clock
+from openmid.instance.records.database import Connection
+from openmid.instance.records.statements import statements
+
+SQL = statements("openmid.instance.ecc", "clock_jump.sql")
+NOTICED_US = 2_000_000
+"""A clock that is disciplined in small steps is let be."""
+log = logging.getLogger("openmid.instance")
+
+
+def moved() -> bool:
+    """Whether there is something to follow."""
+    return abs(clock.jump()) > NOTICED_US
+
+
+def follow(connection: Connection) -> int:
+    """Go with the wall clock, and take every promise along. Returns by how many microseconds."""
+    jump = clock.jump()
+    for name in ("leases", "ready", "heartbeats"):
+        connection.change(SQL[name], jump=jump)
+    clock.follow(jump)
+    log.warning("this machine's clock was moved by %.1f seconds; leases and heartbeats went along", jump / 1e6)
+    return jump
+
+
+def at_start(connection: Connection) -> int:
+    """No lease of an earlier process holds longer than a lease does. Returns how many were cut."""
+    return connection.change(SQL["overlong"], now=clock.now(), lease_us=LEASE_US)
