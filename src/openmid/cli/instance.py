@@ -334,6 +334,36 @@ def mid_prove(name: str, folder: Path) -> None:
     _mid(name).ask_for_proof()
 
 
+@mid.command("pause")
+@click.argument("name")
+@folder_option
+@sentences
+def mid_pause(name: str, folder: Path) -> None:
+    """Give a MID Server no new work until it is resumed; what runs is finished."""
+    use(folder)
+    _mid(name).pause(True)
+
+
+@mid.command("resume")
+@click.argument("name")
+@folder_option
+@sentences
+def mid_resume(name: str, folder: Path) -> None:
+    """Let a paused MID Server work again."""
+    use(folder)
+    _mid(name).pause(False)
+
+
+@mid.command("restart")
+@click.argument("name")
+@folder_option
+@sentences
+def mid_restart(name: str, folder: Path) -> None:
+    """Have a running MID Server finish what runs and start anew."""
+    use(folder)
+    _mid(name).ask_for_restart()
+
+
 @mid.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @folder_option

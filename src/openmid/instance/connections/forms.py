@@ -76,6 +76,9 @@ def credential_form(kind: type[OfOneKind]) -> type[CredentialForm]:
     return forms.modelform_factory(kind, form=CredentialForm, fields=fields)  # type: ignore[return-value]
 
 
+PHASES = {"connect_timeout", "tls_timeout", "first_byte_timeout"}
+
+
 class HttpConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     class Meta:
         model = HttpConnection
@@ -105,6 +108,17 @@ class HttpConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # not gene
             "ca_certificates",
             "additional_http_headers",
         ]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name in PHASES & self.fields.keys():
+            self.fields[name].required = False
+
+    def _clean_fields(self) -> None:
+        """An empty limit of a phase is none."""
+        super()._clean_fields()  # type: ignore[misc]  # the stub leaves it out
+        for name in PHASES & self.cleaned_data.keys():
+            self.cleaned_data[name] = self.cleaned_data[name] or 0
 
     def clean_additional_http_headers(self) -> Any:
         """No headers are an empty list."""

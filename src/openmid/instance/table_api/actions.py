@@ -57,7 +57,7 @@ def action(request: HttpRequest, name: str) -> HttpResponseBase:
 
 @api
 def mid_server(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
-    """POST: `validate` (`{"fingerprint"}`), `invalidate`, `rekey`, `prove`."""
+    """POST: `validate` (`{"fingerprint"}`), `invalidate`, `rekey`, `prove`, `pause`, `resume`, `restart`."""
     if request.method != "POST":
         return method_not_allowed(request, "POST")
     demand(request, "mid.change_midserver", "validate MID Servers")
@@ -71,6 +71,10 @@ def mid_server(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
             enrolment.invalidate(found)
         elif verb == "prove":
             found.ask_for_proof()
+        elif verb in ("pause", "resume"):
+            found.pause(verb == "pause")
+        elif verb == "restart":
+            found.ask_for_restart()
         else:
             enrolment.request_rekey(found)
     except enrolment.EnrolmentRefused as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -48,6 +49,22 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when 
         widgets: ClassVar = {"name": TextWidget}
 
 
+def _asked(
+    label: str, title: str, description: str, command: Callable[[MidServer], None], done: str, *, permission: str
+) -> Any:
+    """A button that asks, then does `command` and says that it is `done`."""
+
+    def run(self: Any, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
+        mid = get_object_or_404(MidServer, pk=object_id)
+        command(mid)
+        messages.success(request, done.format(mid))
+        return _reload(object_id)
+
+    run.__name__ = label.lower()
+    dialog = {"title": title, "description": description, "form_class": DialogForm, "form_submit_text": label}
+    return action(description=label, permissions=[permission], dialog=dialog)(run)
+
+
 @admin.register(MidServer, site=site)
 class MidServerAdmin(Admin):
     """The MID Servers. What they say of themselves is read-only; trust in them is given and taken here."""
@@ -56,7 +73,7 @@ class MidServerAdmin(Admin):
     search_fields = ("name", "host_name")
     list_filter = ("validated", "fips_enforced")
     actions_list = ("enrolment_token",)
-    actions_detail = ("validate", "invalidate", "rekey", "prove")
+    actions_detail = ("validate", "invalidate", "rekey", "pause", "resume", "restart", "prove")
     change_form_template = "openmid/mid_server.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -80,6 +97,16 @@ class MidServerAdmin(Admin):
         """Who may ask `obj` (a sys_id) for a new proof: an administrator, where there is something to prove."""
         provable = MidServer.objects.filter(pk=obj, fips_proof__isnull=False).exists()
         return provable and request.user.has_perm("mid.change_midserver")
+
+    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may pause `obj` (a sys_id): an administrator, unless it is paused already."""
+        working = MidServer.objects.filter(pk=obj, paused=False).exists()
+        return working and request.user.has_perm("mid.change_midserver")
+
+    def has_resume_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may resume `obj` (a sys_id): an administrator, where it is paused."""
+        paused = MidServer.objects.filter(pk=obj, paused=True).exists()
+        return paused and request.user.has_perm("mid.change_midserver")
 
     def has_token_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may make enrolment tokens."""
@@ -110,53 +137,54 @@ class MidServerAdmin(Admin):
             messages.error(request, f"{refused}. {refused.hint}")
         return _reload(object_id)
 
-    @action(
-        description="Invalidate",
-        permissions=["invalidate"],
-        dialog={
-            "title": "Invalidate this MID Server?",
-            "description": "It gets no more work and no secrets until it is validated again.",
-            "form_class": DialogForm,
-            "form_submit_text": "Invalidate",
-        },
+    invalidate = _asked(
+        "Invalidate",
+        "Invalidate this MID Server?",
+        "It gets no more work and no secrets until it is validated again.",
+        enrolment.invalidate,
+        "MID Server {} is not validated any more.",
+        permission="invalidate",
     )
-    def invalidate(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
-        mid = get_object_or_404(MidServer, pk=object_id)
-        enrolment.invalidate(mid)
-        messages.warning(request, f"MID Server {mid} is not validated any more.")
-        return _reload(object_id)
-
-    @action(
-        description="Rekey",
-        permissions=["invalidate"],
-        dialog={
-            "title": "Let this MID Server enrol with a new key?",
-            "description": "It gets no work until it has enrolled again with a new enrolment token and is validated.",
-            "form_class": DialogForm,
-            "form_submit_text": "Rekey",
-        },
+    rekey = _asked(
+        "Rekey",
+        "Let this MID Server enrol with a new key?",
+        "It gets no work until it has enrolled again with a new enrolment token and is validated.",
+        enrolment.request_rekey,
+        "MID Server {} may enrol again with another key. Make it a new enrolment token.",
+        permission="invalidate",
     )
-    def rekey(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
-        mid = get_object_or_404(MidServer, pk=object_id)
-        enrolment.request_rekey(mid)
-        messages.warning(request, f"MID Server {mid} may enrol again with another key. Make it a new enrolment token.")
-        return _reload(object_id)
-
-    @action(
-        description="Prove",
-        permissions=["prove"],
-        dialog={
-            "title": "Prove FIPS Enforced Mode anew?",
-            "description": "The running MID Server tries every operation again, and signs what came of it.",
-            "form_class": DialogForm,
-            "form_submit_text": "Prove",
-        },
+    prove = _asked(
+        "Prove",
+        "Prove FIPS Enforced Mode anew?",
+        "The running MID Server tries every operation again, and signs what came of it.",
+        MidServer.ask_for_proof,
+        "MID Server {} hears of it with its next heartbeat, and shows a new proof then.",
+        permission="prove",
     )
-    def prove(self, request: HttpRequest, form: DialogForm, object_id: str) -> HttpResponse:
-        mid = get_object_or_404(MidServer, pk=object_id)
-        mid.ask_for_proof()
-        messages.success(request, f"MID Server {mid} hears of it with its next heartbeat, and shows a new proof then.")
-        return _reload(object_id)
+    pause = _asked(
+        "Pause",
+        "Pause this MID Server?",
+        "It takes no new work until it is resumed; what runs is finished.",
+        lambda mid: mid.pause(True),
+        "MID Server {} is paused.",
+        permission="pause",
+    )
+    resume = _asked(
+        "Resume",
+        "Resume this MID Server?",
+        "It takes work again.",
+        lambda mid: mid.pause(False),
+        "MID Server {} takes work again.",
+        permission="resume",
+    )
+    restart = _asked(
+        "Restart",
+        "Restart this MID Server?",
+        "It finishes what runs and starts anew.",
+        MidServer.ask_for_restart,
+        "MID Server {} hears of it with its next heartbeat.",
+        permission="invalidate",
+    )
 
     @action(description="New enrolment token", permissions=["token"], url_path="enrolment-token")
     def enrolment_token(self, request: HttpRequest) -> HttpResponse:
@@ -195,6 +223,13 @@ def presented(mid: MidServer) -> dict[str, Any]:
         "issues": mid.midissue_set.filter(state=MidIssue.State.NEW),
         "started": clock.moment(mid.started) if mid.started else None,
         "refreshed": labels.ago(mid.last_refreshed),
+        "log": "\n".join(mid.log_tail or []),
+        "purposes": [
+            ("Capabilities", ", ".join([*map(str, mid.capabilities.all()), *(mid.reported_capabilities or [])])),
+            ("Applications", ", ".join(map(str, mid.applications.all()))),
+            ("IP ranges", ", ".join(map(str, mid.ip_ranges.all()))),
+            ("Clusters", ", ".join(str(each.cluster) for each in mid.memberships.select_related("cluster"))),
+        ],
         "profile_rows": [
             {"status": status, "expiry": labels.label(*labels.expiry(status.get("not_after", "")))}
             for status in mid.profile_statuses or []

@@ -93,7 +93,18 @@ class MidProtocolProfileAdmin(Admin):
     fieldsets: ClassVar = [
         (
             None,
-            {"fields": ["protocol", "keystore_path", "password", "applies_to", "mid_list", "default_port"]},
+            {
+                "fields": [
+                    "protocol",
+                    "keystore_path",
+                    "password",
+                    "alias",
+                    "applies_to",
+                    "mid_list",
+                    "default_port",
+                    "external_credential_store",
+                ]
+            },
         )
     ]
 

@@ -24,6 +24,7 @@ def _file(name: str) -> Callable[[HttpRequest], str]:
     return lambda request: static(name)
 
 
+SEE_CREDENTIALS = "connections.view_credential"
 NAVIGATION = [
     {
         "title": "IntegrationHub",
@@ -34,12 +35,16 @@ NAVIGATION = [
                 "admin:connections_connectionalias_changelist",
                 "connections.view_connectionalias",
             ),
+            _item("Basic Auth", "password", "admin:connections_basicauthcredential_changelist", SEE_CREDENTIALS),
+            _item("API Keys", "vpn_key", "admin:connections_apikeycredential_changelist", SEE_CREDENTIALS),
+            _item("OAuth 2.0", "token", "admin:connections_oauthcredential_changelist", SEE_CREDENTIALS),
         ],
     },
     {
         "title": "MID Server",
         "items": [
             _item("Servers", "dns", "admin:mid_midserver_changelist", "mid.view_midserver"),
+            _item("Clusters", "lan", "admin:mid_midcluster_changelist", "mid.view_midcluster"),
             _item("Issues", "report", "admin:mid_midissue_changelist", "mid.view_midissue"),
             _item(
                 "MID Protocol Profiles",

@@ -5,6 +5,8 @@ from django.urls import path
 from openmid.instance.web import (  # noqa: F401
     aliases,
     audit,
+    clusters,
+    credentials,
     executions,
     http_connections,
     issues,
