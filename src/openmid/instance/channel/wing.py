@@ -13,7 +13,7 @@ from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.actions.ad_hoc import BadRequestError
 from openmid.instance.actions.details import NoSuchExecutionError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
-from openmid.instance.channel import execute, mid
+from openmid.instance.channel import execute, metrics, mid
 from openmid.instance.channel.http import Json, Refused
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.enrolment import EnrolmentRefused
@@ -41,6 +41,7 @@ ROUTES: list[BaseRoute] = [
     Mount(CHANNEL, routes=list(mid.ROUTES)),
     *execute.ROUTES,
     Route("/health", health, methods=["GET"]),
+    *metrics.ROUTES,
 ]
 
 

@@ -1,0 +1,47 @@
+"""What a monitor asks: /metrics for those who may, /ready for everybody."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+
+from openmid.instance.access.models import ApiToken
+from openmid.wire.messages import ProfileStatus
+from tests.instance.partners import Api, Mid
+
+
+def test_metrics_say_what_the_instance_holds(api: Api, mid: Mid) -> None:
+    status = ProfileStatus("a" * 32, "mauth", True, not_after="2099-01-01T00:00:00Z")
+    mid.heartbeat(profiles=[status, ProfileStatus("b" * 32, "other", False, error="no file")])
+    api.action("call", {"base_url": "https://partner.example"})
+    api.execute("call")
+    text = api.get("/metrics").raw.decode()
+    for line in (
+        'openmid_mid_servers{status="Up"} 1.0',
+        'openmid_ecc_queue_jobs{state="ready"} 1.0',
+        'openmid_executions{state="In Progress"} 1.0',
+        "openmid_issues_open 1.0",
+        'openmid_certificate_days_left{mid_server="mid1",protocol="mauth"} 2',
+    ):
+        assert line in text
+    assert 'protocol="other"' not in text
+
+
+@pytest.mark.parametrize(("role", "status"), [("auditor", 200), ("flow_operator", 403), (None, 401)])
+def test_metrics_are_for_admins_and_auditors(api: Api, role: str | None, status: int) -> None:
+    authorization = ""
+    if role:
+        user = User.objects.create_user(role, is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+        authorization = f"Bearer {ApiToken.issue(role, user, 'read')}"
+    assert Api(api.url, authorization).get("/metrics").status == status
+
+
+def test_ready_until_a_migration_is_missing(server: str) -> None:
+    assert Api(server).get("/ready").json == {"status": "ready"}
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'mid' AND name LIKE '0003%'")
+    refused = Api(server).get("/ready")
+    assert refused.status == 503
+    assert "openmid instance init" in refused.json["reason"]
