@@ -13,6 +13,7 @@ class LazyGroup(click.Group):
 
     lazy: ClassVar[dict[str, tuple[str, str, str]]] = {
         "demo": ("openmid.demo.cli", "demo", "The whole walk on this machine: from a .p12 file to Status Code 200."),
+        "call": ("openmid.cli.call", "call", "One HTTP request to a partner, through an instance and a MID Server."),
         "instance": ("openmid.cli.instance", "instance", "Set up and run an instance, the control plane."),
         "mid": ("openmid.cli.mid", "mid", "Install, run and switch a MID Server."),
         "keytool": ("", "", "Keystores: keytool's own commands and flags, without a JVM."),

@@ -1,0 +1,182 @@
+"""`openmid call`: one request through a connection alias, made by a MID Server.
+
+The partner's body goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+ANSWERED_BADLY, FAILED, REFUSED, UNREACHABLE, UNFINISHED = 22, 1, 3, 4, 5
+
+EPILOG = """\b
+Examples:
+  openmid call partner GET /v1/things -q page=2
+  openmid call partner POST /v1/orders -H 'Content-Type: application/json' -d @order.json
+  openmid call partner GET /report.pdf -o report.pdf
+\b
+Where the instance is, and who calls:
+  OPENMID_URL    https://instance.example:8443   (or --url)
+  OPENMID_TOKEN  an API token                    (or --token-file FILE)
+  OPENMID_CA     the instance's CA, PEM          (or --ca FILE; else the system's authorities)
+\b
+Exit status:
+  0   the partner answered 2xx or 3xx       3   the instance refused (rights, alias, request)
+  1   the call failed: the reason and what  4   the instance cannot be reached
+      to do are on stderr                   5   it has not ended within --wait
+  2   usage                                 22  the partner answered 4xx or 5xx
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("alias")
+@click.argument("method")
+@click.argument("path", default="")
+@click.option("-q", "--query", multiple=True, metavar="NAME=VALUE", help="A query parameter; may be repeated.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header; may be repeated.")
+@click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The body: as it stands, from a file, or from stdin.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the body to this file.")
+@click.option("-i", "--include", is_flag=True, help="Show the answer's status and headers on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the execution's details as JSON instead of the body.")
+@click.option("--wait", type=click.IntRange(1, 60), default=60, show_default=True, help="Seconds to wait for its end.")
+@click.option("--url", envvar="OPENMID_URL", required=True, help="The instance.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A file with the token."
+)
+@click.option("--ca", envvar="OPENMID_CA", type=click.Path(dir_okay=False, exists=True), help="The instance's CA, PEM.")
+def call(
+    alias: str,
+    method: str,
+    path: str,
+    query: tuple[str, ...],
+    headers: tuple[str, ...],
+    data: str | None,
+    output: Path | None,
+    include: bool,
+    as_json: bool,
+    wait: int,
+    url: str,
+    token_file: Path | None,
+    ca: str | None,
+) -> None:
+    """Make one HTTP request through the Connection & Credential Alias ALIAS, and print the partner's answer."""
+    asked: dict[str, Any] = {
+        "method": method.upper(),
+        "path": path,
+        "query": [_pair(each, "=", "-q") for each in query],
+        "headers": [_pair(each, ":", "-H") for each in headers],
+        **_body(data),
+    }
+    status, answer = _ask(url, f"/api/v1/connections/{alias}/request", asked, _token(token_file), ca, wait)
+    if status not in (200, 202):
+        error = answer.get("error") or {}
+        _end(REFUSED, error.get("message") or f"the instance answers {status}", error.get("detail") or "")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    _show(answer, output, include=include, quiet=as_json)
+
+
+def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(mark)
+    if not found or not name.strip():
+        raise click.UsageError(f"{option} {text!r}: write NAME{mark}VALUE")
+    return name.strip(), value.strip() if mark == ":" else value
+
+
+def _body(data: str | None) -> dict[str, str]:
+    """The request's body, as text where it is text."""
+    if data is None:
+        return {}
+    try:
+        raw = (
+            sys.stdin.buffer.read()
+            if data == "-"
+            else Path(data[1:]).read_bytes()
+            if data[:1] == "@"
+            else data.encode()
+        )
+    except OSError as error:
+        raise click.UsageError(f"{data[1:]} cannot be read: {error.strerror}") from None
+    try:
+        return {"body": raw.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(raw).decode()}
+
+
+def _token(file: Path | None) -> str:
+    token = file.read_text().strip() if file else os.environ.get("OPENMID_TOKEN", "").strip()
+    if not token:
+        raise click.UsageError(
+            "there is no API token: set OPENMID_TOKEN or --token-file "
+            "(openmid instance token create NAME --user USER --scope run prints one)"
+        )
+    return token
+
+
+def _ask(url: str, path: str, asked: object, token: str, ca: str | None, wait: int) -> tuple[int, dict[str, Any]]:
+    """The instance's status and JSON answer."""
+    import http.client
+    import ssl
+    from urllib.parse import quote, urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise click.UsageError(f"--url {url}: write https://HOST[:PORT]")
+    sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Prefer": f"wait={wait}"}
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=context, timeout=wait + 15)
+        connection.request("POST", quote(path), json.dumps(asked).encode(), sent)
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+    except ssl.SSLCertVerificationError as error:
+        _end(UNREACHABLE, f"the certificate of {url} is not trusted: {error.verify_message}", "name its CA with --ca")
+    except (OSError, http.client.HTTPException) as error:
+        _end(UNREACHABLE, f"{url} cannot be reached: {error}", "is it the instance's address, and does it run?")
+    except ValueError:
+        _end(UNREACHABLE, f"{url} does not answer as an instance does", "is it the instance's address?")
+    return answer.status, found if isinstance(found, dict) else {}
+
+
+def _show(execution: dict[str, Any], output: Path | None, *, include: bool, quiet: bool) -> None:
+    """The outcome of the one step, and the exit status that goes with it."""
+    (step,) = execution["steps"]
+    answer, error = step["output"], step["error"]
+    if execution["state"] in ("Waiting", "In Progress"):
+        _end(UNFINISHED, f"execution {execution['sys_id']} has not ended yet", "look at it in Executions, or cancel it")
+    if not answer:
+        _end(FAILED, error["message"] if error else "there is no answer", (error or {}).get("remedy", ""))
+    if include:
+        click.echo(f"{answer['status_code']}", err=True)
+        for name, value in answer["headers"]:
+            click.echo(f"{name}: {value}", err=True)
+    if not quiet:
+        _write(answer, output)
+    if answer["status_code"] >= 400:
+        _end(ANSWERED_BADLY, error["message"] if error else f"the partner answered {answer['status_code']}", "")
+
+
+def _write(answer: dict[str, Any], output: Path | None) -> None:
+    raw = base64.b64decode(answer["body"]) if answer["body_is_base64"] else answer["body"].encode()
+    if output is None:
+        sys.stdout.buffer.write(raw)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(raw)
+    except OSError as error:
+        _end(FAILED, f"{output} cannot be written: {error.strerror}", "the call was made; name another file with -o")
+
+
+def _end(status: int, message: str, hint: str) -> Any:
+    click.echo(f"openmid: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(status)
