@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -18,7 +18,7 @@ from openmid.instance.web.aliases import CONNECTIONS_TAB
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 from openmid.instance.web.unfolded import action as unfold_action
-from openmid.instance.web.widgets import PairsField, ReferenceWidget
+from openmid.instance.web.widgets import PairsField, PairsWidget, ReferenceWidget
 
 SHOWN_WHEN: dict[str, str] = {
     "mid_protocol_profile": "mutual_auth",
@@ -52,7 +52,9 @@ class HttpConnectionPageForm(HttpConnectionForm):
         label="Credential",
         required=False,
         to_field_name="name",
-        widget=ReferenceWidget(HttpConnection._meta.get_field("credential").remote_field, site, "name"),
+        widget=ReferenceWidget(
+            HttpConnection._meta.get_field("credential").remote_field, site, "name", "Look up credentials"
+        ),
         help_text="Basic, API key or OAuth 2.0. The magnifying glass lists them all. Empty: none.",
         error_messages={"invalid_choice": "There is no credential of this name."},
     )
@@ -67,6 +69,8 @@ class HttpConnectionPageForm(HttpConnectionForm):
             self.initial["mid_protocol_profile"] = self.instance.mid_protocol_profile
         if self.instance.credential_id:
             self.initial["credential"] = self.instance.credential
+        if "additional_http_headers" in self.fields:
+            cast("PairsWidget", self.fields["additional_http_headers"].widget).name_label = "Header name"
         if "ca_certificates" in self.fields:
             self.fields["ca_certificates"].widget.attrs |= {"rows": 6, "spellcheck": "false"}
             self.fields["ca_certificates"].widget.attrs["class"] += " om-mono"

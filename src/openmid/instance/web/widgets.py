@@ -20,9 +20,14 @@ class ReferenceWidget(RawIdWidget):
 
     template_name = "openmid/reference.html"
 
-    def __init__(self, rel: ManyToOneRel, admin_site: Any, column: str) -> None:
+    def __init__(self, rel: ManyToOneRel, admin_site: Any, column: str, look_up: str = "Look up using list") -> None:
         super().__init__(rel, admin_site, attrs={"autocomplete": "off"})
-        self.column = column
+        self.column, self.look_up = column, look_up
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        context["widget"]["look_up"] = self.look_up
+        return context
 
     def url_parameters(self) -> dict[str, str]:
         return {**super().url_parameters(), TO_FIELD_VAR: self.column}
@@ -39,10 +44,12 @@ class PairsWidget(Widget):
     """Rows of a name and a value, in order, duplicates kept. Without JavaScript there is one empty row at the end."""
 
     template_name = "openmid/pairs.html"
+    name_label = "Name"
+    """What a screen reader hears for the first of the two."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        context["widget"]["rows"] = _rows(value)
+        context["widget"] |= {"rows": _rows(value), "name_label": self.name_label}
         return context
 
     def format_value(self, value: Any) -> Any:
