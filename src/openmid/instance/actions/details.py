@@ -4,13 +4,15 @@
     fips             the MID Server's proof (fips.proof.Proof) when the last result came, or null
     steps[]
       name, type, state, start, duration_ms
-      configuration  {method, base_url, resource_path, url, headers, query, body, connection_alias, timeout_ms}
+      configuration  {method, base_url, resource_path, url, headers, query, body, connection_alias, timeout_ms,
+                      max_redirects, retry (RetryPolicy, null: none), on_failure (stop, continue)}
       output         {status_code, headers, body, body_is_base64}, or {} where the partner did not answer
       error          {code, message, remedy} or null
       integration_metadata
                      {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
                       client_certificate {subject, serial}, server_certificate {subject, issuer, not_after},
-                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total}};
+                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total},
+                      attempts[] (those before the last) {start, status_code, error, waited_ms}, redirects (URLs)};
                      what is not known yet is empty
 
 Times are ISO 8601 UTC with milliseconds; durations milliseconds unless the name says otherwise. Headers that carry
@@ -31,7 +33,7 @@ from openmid.instance.actions.runner import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
 from openmid.instance.records import clock
 from openmid.instance.records.database import reader
-from openmid.wire.probes import ProbeResult
+from openmid.wire.probes import EarlierAttempt, ProbeResult
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
 SECRET_HEADERS = re.compile(
@@ -109,6 +111,9 @@ def _configuration(planned: Plan) -> dict[str, Any]:
         "query": probe.query if probe else [],
         "body": probe.body if probe else "",
         "timeout_ms": probe.timeout_ms if probe else None,
+        "max_redirects": probe.max_redirects if probe else 0,
+        "retry": msgspec.to_builtins(probe.retry) if probe and probe.retry.count else None,
+        "on_failure": "continue" if planned.goes_on else "stop",
     }
 
 
@@ -144,6 +149,18 @@ def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> 
         "require_fips": planned.requirement.require_fips,
         "payload_bytes": len(found.body),
         "timing_us": msgspec.structs.asdict(found.timing),
+        "attempts": [_attempt(each) for each in found.attempts],
+        "redirects": found.redirects,
+    }
+
+
+def _attempt(earlier: EarlierAttempt) -> dict[str, Any]:
+    failure = earlier.failure
+    return {
+        "start": clock.iso(earlier.started),
+        "status_code": earlier.status_code,
+        "error": msgspec.to_builtins(failure) if failure else None,
+        "waited_ms": earlier.waited_ms,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
 from openmid.instance.actions import validation
@@ -13,6 +13,9 @@ from openmid.instance.connections.models import ConnectionAlias, MidProtocolProf
 from openmid.instance.connections.validation import base_url, url_path
 from openmid.instance.ecc.models import WrittenByTheQueue
 from openmid.instance.records.base import Record
+
+MOST_RETRIES = 20
+MOST_RETRY_MS = 600_000
 
 
 class State(models.TextChoices):
@@ -64,6 +67,15 @@ class RestStep(Record):
         PATCH = "PATCH"
         DELETE = "DELETE"
 
+    class RetryKind(models.TextChoices):
+        EXPONENTIAL = "exponential", "Exponential"
+        FIXED = "fixed", "Fixed interval"
+        RETRY_AFTER = "retry_after", "As the partner says (Retry-After)"
+
+    class OnFailure(models.TextChoices):
+        STOP = "stop", "End the execution"
+        CONTINUE = "continue", "Go on with the next step"
+
     action = models.ForeignKey(Action, related_name="steps", on_delete=models.CASCADE)
     order = models.PositiveIntegerField("Order", default=1)
     name = models.CharField("Name", max_length=80, default="REST")
@@ -83,6 +95,22 @@ class RestStep(Record):
         "Query parameters", default=list, blank=True, validators=[validation.query]
     )
     body = models.TextField("Request body", blank=True, default="")
+    follow_redirects = models.BooleanField("Follow redirects", default=True)
+    retry_kind = models.CharField(
+        "Retry policy", max_length=11, choices=RetryKind.choices, default=RetryKind.EXPONENTIAL
+    )
+    retry_count = models.PositiveSmallIntegerField("Retries", default=0, validators=[MaxValueValidator(MOST_RETRIES)])
+    retry_interval = models.PositiveIntegerField(
+        "Interval (ms)", default=1_000, validators=[MaxValueValidator(MOST_RETRY_MS)]
+    )
+    retry_max_elapsed = models.PositiveIntegerField(
+        "At most (ms)", default=60_000, validators=[MaxValueValidator(MOST_RETRY_MS)]
+    )
+    retry_statuses: models.JSONField[Any, Any] = models.JSONField(
+        "Statuses", default=validation.usual_statuses, blank=True, validators=[validation.statuses]
+    )
+    retry_any_method = models.BooleanField("May be repeated although it was sent", default=False)
+    on_failure = models.CharField("On failure", max_length=8, choices=OnFailure.choices, default=OnFailure.STOP)
 
     class Meta:
         db_table = "rest_step"

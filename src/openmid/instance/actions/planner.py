@@ -11,7 +11,9 @@ import msgspec
 
 from openmid.instance.connections import candidates
 from openmid.instance.mid.selection import Requirement
-from openmid.wire.probes import Failure, RestProbe
+from openmid.wire.probes import Failure, RestProbe, RetryPolicy
+
+MAX_REDIRECTS = 5
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -24,6 +26,8 @@ class Plan(msgspec.Struct, frozen=True):
     probe: RestProbe | None = None
     requirement: Requirement = Requirement()
     failure: Failure | None = None
+    goes_on: bool = False
+    """The steps after it run although it failed."""
 
     @property
     def target_host(self) -> str:
@@ -36,9 +40,11 @@ def plan(row: Mapping[str, Any]) -> Plan:
     inline = row["connection"] == "inline"
     base_url = row["inline_url"] if inline else row["connection_url"] or ""
     names = (row["alias"] or "", row["connection_name"] or "", base_url, row["resource_path"])
+    goes_on = row.get("on_failure") == "continue"
     if not base_url:
         return Plan(
             *names,
+            goes_on=goes_on,
             failure=Failure(
                 "no_active_connection",
                 f"connection alias {row['alias']} has no active connection",
@@ -49,6 +55,7 @@ def plan(row: Mapping[str, Any]) -> Plan:
     if scheme != "https" and row["profile"] is None:
         return Plan(
             *names,
+            goes_on=goes_on,
             failure=Failure(
                 "unknown_protocol", f"there is no MID Protocol Profile {scheme}", "make one, or use https://"
             ),
@@ -64,8 +71,24 @@ def plan(row: Mapping[str, Any]) -> Plan:
         credential=row.get("credential_id") or "",
         ca_certificates=row["ca_certificates"] or "",
         require_fips=bool(row["require_fips"]),
+        max_redirects=MAX_REDIRECTS if row.get("follow_redirects") else 0,
+        retry=_retry(row),
     )
-    return Plan(*names, probe=probe, requirement=candidates.requirement(row, base_url))
+    return Plan(*names, probe=probe, requirement=candidates.requirement(row, base_url), goes_on=goes_on)
+
+
+def _retry(row: Mapping[str, Any]) -> RetryPolicy:
+    """The step's policy; an ad hoc request has none."""
+    if not row.get("retry_count") and not row.get("retry_any_method"):
+        return RetryPolicy()
+    return RetryPolicy(
+        kind=row["retry_kind"],
+        count=row["retry_count"],
+        interval_ms=row["retry_interval"],
+        max_elapsed_ms=row["retry_max_elapsed"],
+        statuses=tuple(json.loads(row["retry_statuses"])),
+        any_method=bool(row["retry_any_method"]),
+    )
 
 
 def join(base_url: str, resource_path: str) -> str:

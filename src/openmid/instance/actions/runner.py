@@ -245,7 +245,7 @@ def _end_step(
         fips_proof=proof,
         error=msgspec.json.encode(failure).decode() if failure else "",
     )
-    if failure is None:
+    if failure is None or (failure.code != CANCELLED and msgspec.json.decode(step["plan"], type=Plan).goes_on):
         _continue(connection, step["execution"])
         return
     connection.change(SQL["cancel_steps"], execution=step["execution"])

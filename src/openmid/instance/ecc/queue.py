@@ -81,7 +81,7 @@ def put(
         payload=msgspec.json.encode(probe).decode(),
         agent_correlator=correlator,
         idempotent=int(probe.method in IDEMPOTENT or probe.retry.any_method),
-        timeout_us=probe.timeout_ms * 1000,
+        timeout_us=(probe.timeout_ms + (probe.retry.max_elapsed_ms if probe.retry.count else 0)) * 1000,
     )
     connection.wakes.append(f"mid:{mid}")
     return sys_id

@@ -19,8 +19,30 @@ from openmid.instance.table_api.tables import read
 from openmid.instance.table_api.views import api, demand, method_not_allowed
 
 STEP = frozenset(
-    {"type", "name", "connection_alias", "base_url", "method", "resource_path", "headers", "query", "body"}
+    {
+        "type",
+        "name",
+        "connection_alias",
+        "base_url",
+        "method",
+        "resource_path",
+        "headers",
+        "query",
+        "body",
+        "follow_redirects",
+        "retry",
+        "on_failure",
+    }
 )
+RETRY = {
+    "kind": "retry_kind",
+    "count": "retry_count",
+    "interval_ms": "retry_interval",
+    "max_elapsed_ms": "retry_max_elapsed",
+    "statuses": "retry_statuses",
+    "any_method": "retry_any_method",
+}
+"""A retry policy's members, and the step's columns."""
 
 
 @api
@@ -117,19 +139,39 @@ def _add_step(made: Action, number: int, sent: dict[str, Any]) -> None:
         "method": sent.get("method", "GET"),
         "resource_path": sent.get("resource_path", ""),
         "body": sent.get("body", ""),
+        "follow_redirects": _truth(f"{where}.follow_redirects", sent.get("follow_redirects", True)),
+        "on_failure": sent.get("on_failure", ""),
+        **_retry(f"{where}.retry", sent.get("retry") or {}),
     }
     form = RestStepForm(
         data | {name: _json(sent.get(name, [])) for name in ("headers", "query")},
         instance=RestStep(action=made, order=number),
     )
     if not form.is_valid():
-        names = {"inline_url": "base_url"}
+        names = {"inline_url": "base_url"} | {column: f"retry.{name}" for name, column in RETRY.items()}
         raise invalid(
             ValidationError(
                 {f"{where}.{names.get(name, name)}": error.as_data() for name, error in form.errors.items()}
             )
         )
     form.save()
+
+
+def _retry(where: str, sent: Any) -> dict[str, Any]:
+    """The columns of a retry policy."""
+    if not isinstance(sent, dict) or set(sent) - set(RETRY):
+        raise BadInputError(f"Invalid value of {where}", f"a retry policy is an object with {', '.join(RETRY)}")
+    found = {RETRY[name]: value for name, value in sent.items()}
+    if "retry_statuses" in found:
+        found["retry_statuses"] = json.dumps(found["retry_statuses"])
+    found["retry_any_method"] = _truth(f"{where}.any_method", sent.get("any_method", False))
+    return found
+
+
+def _truth(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadInputError(f"Invalid value of {where}", f"{where}: true or false")
+    return value
 
 
 def _alias(where: str, sent: dict[str, Any]) -> ConnectionAlias | None:
@@ -165,6 +207,9 @@ def _shown(found: Action) -> dict[str, Any]:
                 "headers": step.headers,
                 "query": step.query,
                 "body": step.body,
+                "follow_redirects": step.follow_redirects,
+                "retry": {name: getattr(step, column) for name, column in RETRY.items()},
+                "on_failure": step.on_failure,
             }
             for step in found.steps.all()
         ],

@@ -20,7 +20,15 @@ from openmid.instance.connections.models import ConnectionAlias
 from openmid.instance.errors import InstanceError
 from openmid.instance.web import labels
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, DialogForm, SelectWidget, TextareaWidget, TextWidget, action
+from openmid.instance.web.unfolded import (
+    Admin,
+    DialogForm,
+    SelectWidget,
+    SwitchWidget,
+    TextareaWidget,
+    TextWidget,
+    action,
+)
 from openmid.instance.web.widgets import PairsField
 
 NEW = "new"
@@ -50,6 +58,14 @@ class RestStepPageForm(RestStepForm):
             "method": SelectWidget,
             "resource_path": TextWidget(attrs={"placeholder": "/path"}),
             "body": TextareaWidget(attrs={"rows": 6, "class": "om-mono", "spellcheck": "false"}),
+            "follow_redirects": SwitchWidget,
+            "retry_kind": SelectWidget,
+            "retry_count": TextWidget(attrs={"inputmode": "numeric"}),
+            "retry_interval": TextWidget(attrs={"inputmode": "numeric"}),
+            "retry_max_elapsed": TextWidget(attrs={"inputmode": "numeric"}),
+            "retry_statuses": TextWidget,
+            "retry_any_method": SwitchWidget,
+            "on_failure": SelectWidget,
         }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from django.contrib.admin import AdminSite, ModelAdmin
     from django.contrib.admin.forms import AdminAuthenticationForm as SignInBase
+    from django.forms import CheckboxInput as SwitchWidget
     from django.forms import CheckboxSelectMultiple as CheckboxList
     from django.forms import Form
     from django.forms import PasswordInput as PasswordWidget
@@ -42,6 +43,7 @@ else:
     from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
     from unfold.widgets import UnfoldAdminTextareaWidget as TextareaWidget
     from unfold.widgets import UnfoldAdminTextInputWidget as TextWidget
+    from unfold.widgets import UnfoldBooleanSwitchWidget as SwitchWidget
 
 __all__ = [
     "Admin",
@@ -51,6 +53,7 @@ __all__ = [
     "SelectWidget",
     "SignInBase",
     "Site",
+    "SwitchWidget",
     "TextWidget",
     "TextareaWidget",
     "action",
