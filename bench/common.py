@@ -94,7 +94,9 @@ def cpu_seconds(*roots: int) -> float:
 
 def tree(root: int) -> list[int]:
     """A process and all below it."""
-    parents = {pid: _stat(pid)[0] for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal())}
+    parents = {
+        pid: _stat(pid)[0] for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
+    }
     found = [root]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
-from rounds import serve  # noqa: E402
+from rounds import serve
 
 
 async def _session(words: list[str]) -> tuple[aiohttp.ClientSession, str]:

@@ -1,4 +1,4 @@
-"""Where the instance's and the MID Server's time goes: `python bench/profile.py [--json] [--seconds N] [--at-a-time N]`.
+"""Where the instance's and the MID Server's time goes: `python bench/hot.py [--json] [--seconds N] [--at-a-time N]`.
 
 py-spy samples both while actions run (`pip install py-spy` anywhere on PATH). A share is of the samples in which a
 process held a core, by the deepest frame that belongs to one of GROUPS. No ratios: this explains the others' figures.
@@ -53,12 +53,12 @@ def main() -> None:
         load = ours.load(stack)
         rate = _rate(load.round(200, given.at_a_time))
         pids = {name: pid for name, pid in ours.pids().items() if name != "nginx"}
-        spies = [_spy(spy, pid, folder / name, given.seconds) for name, pid in pids.items()]
+        spies = [_spy(spy, pid, folder / f"{name}.raw", given.seconds) for name, pid in pids.items()]
         time.sleep(0.5)
         load.round(max(64, round(rate * (given.seconds - 1))), given.at_a_time)
         for each in spies:
             each.wait()
-        found: Figures = {name: shares(folder / name) for name in pids}
+        found: Figures = {name: shares(folder / f"{name}.raw") for name in pids}
     found["jobs_per_second_before"] = round(rate)
     common.report(found, [row for name in pids for row in rows(name, found[name])], as_json=given.json)
 
