@@ -1,7 +1,7 @@
 # make demo   the whole walk on this machine        make test   every test (a missing part is a named skip)
 # make setup  only .venv, from hashed requirements  make check  format, lint, types, imports
-# make fuzz   the keystore parsers, MINUTES=10
-.PHONY: demo setup dev check test fuzz clean
+# make fuzz   the keystore parsers, MINUTES=10    make chaos  kill -9 and worse, KILLS=20 or MINUTES=10
+.PHONY: demo setup dev check test fuzz chaos clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= python3
@@ -40,3 +40,6 @@ fuzz:
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+
+chaos: $(DEV)
+	.venv/bin/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KILLS),--kills $(KILLS)) $(CHAOS)
