@@ -61,6 +61,9 @@ class System(Protocol):
     def spawn_options(self) -> dict[str, Any]:
         """For `subprocess.Popen`: a process that outlives its starter and its terminal."""
 
+    def most_memory(self) -> int:
+        """Bytes of the resident set at its highest so far; 0 where the system does not say."""
+
     def run_again(self) -> None:
         """Begin this program anew, with the words and the environment that it was started with; does not return."""
 
@@ -132,6 +135,12 @@ class Posix:
 
     def spawn_options(self) -> dict[str, Any]:
         return {"start_new_session": True}
+
+    def most_memory(self) -> int:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
     def run_again(self) -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
@@ -210,6 +219,9 @@ class Windows:
 
     def spawn_options(self) -> dict[str, Any]:
         return {"creationflags": self.DETACHED}
+
+    def most_memory(self) -> int:
+        return 0
 
     def run_again(self) -> None:
         subprocess.Popen([sys.executable, *sys.orig_argv[1:]], stdin=subprocess.DEVNULL, **self.spawn_options())

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from openmid import __version__
+from openmid import __version__, system
 from openmid.midserver import profiles
 from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
@@ -21,7 +21,7 @@ from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.instance_client import InstanceClient
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.redact import learn
-from openmid.midserver.standing import Contact, memory_bytes
+from openmid.midserver.standing import Contact
 from openmid.midserver.trouble import Trouble
 from openmid.wire.messages import (
     CREDENTIAL_SECRETS,
@@ -172,7 +172,7 @@ class Link:
             proof=self._signed_proof(),
             profiles=self._registry.statuses(),
             egress=self._egress,
-            load=msgspec.structs.replace(self.load(), memory_bytes=memory_bytes()),
+            load=msgspec.structs.replace(self.load(), memory_bytes=system.HERE.most_memory()),
             log_tail=self.contact.log_tail(),
             now=time.time_ns() // 1000,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -10,16 +9,6 @@ from openmid.midserver import logs
 from openmid.wire.messages import Load
 
 LOG_SECONDS = 15.0
-
-
-def memory_bytes() -> int:
-    """The resident set's highest size so far; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 @dataclass

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from openmid import system
 from openmid.midserver.agent_key import AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.journal import Journal
 from openmid.midserver.link import Link
 from openmid.midserver.process import write_status
 from openmid.midserver.protocol_registry import ProtocolRegistry
-from openmid.midserver.standing import memory_bytes, metrics
+from openmid.midserver.standing import metrics
 from openmid.wire.messages import ProfileStatus
 
 METRICS = "work/metrics.prom"
@@ -60,7 +61,7 @@ class Status:
             "undelivered": load.undelivered,
             "undelivered_bytes": self._journal.undelivered_bytes,
             "journal_bytes": self._journal.size_bytes,
-            "memory_bytes": memory_bytes(),
+            "memory_bytes": system.HERE.most_memory(),
             "last_trouble": link.trouble.last if link.trouble else "",
         }
 

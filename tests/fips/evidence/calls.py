@@ -77,14 +77,15 @@ async def main() -> None:
     await registry.apply([OpenedProfile("p1", "mauth", path, 443, clear)])
     assert registry.statuses()[0].loaded, registry.statuses()
     end_of("loading a profile")
-    close = [("Connection", "close")]
-    for phase, headers, times in (
-        ("the first call", [], 1),
-        ("calls over one connection", [], int(count)),
-        ("calls over connections of their own", close, int(count)),
+    trusted = Path(ca).read_text()
+    for phase, trusts in (
+        ("the first call", [trusted]),
+        ("calls over one connection", [trusted] * int(count)),
+        # Neither a connection nor a TLS session is shared between different sets of trusted certificates.
+        ("calls over connections of their own", [f"{trusted}\n# {number}\n" for number in range(int(count))]),
     ):
-        for _ in range(times):
-            probe = RestProbe(f"mauth://localhost:{port}/", headers=headers, ca_certificates=Path(ca).read_text())
+        for pem in trusts:
+            probe = RestProbe(f"mauth://localhost:{port}/", ca_certificates=pem)
             result = await runner.run(probe)
             assert result.status_code == 200, result.failure
         end_of(phase)
