@@ -132,3 +132,34 @@ def test_properties_rename_the_action(admin: Client, action: Action) -> None:
     admin.post(editor(action, "properties"), {"name": "Renamed", "description": "x"})
     action.refresh_from_db()
     assert action.name == "Renamed"
+
+
+def test_a_steps_options_are_kept_and_what_is_left_empty_is_the_usual(
+    admin: Client, action: Action, alias: ConnectionAlias
+) -> None:
+    options = {
+        "retry_count": "3",
+        "retry_kind": "fixed",
+        "retry_interval": "",
+        "retry_max_elapsed": "",
+        "retry_statuses": "",
+        "retry_any_method": "on",
+        "on_failure": "continue",
+    }
+    admin.post(editor(action), rest(alias, **options))
+    step = RestStep.objects.get()
+    assert (step.retry_count, step.retry_kind, step.retry_any_method, step.on_failure) == (3, "fixed", True, "continue")
+    assert (step.retry_interval, step.retry_max_elapsed, step.retry_statuses) == (1000, 60_000, [429, 502, 503, 504])
+    assert not step.follow_redirects  # a switch that is off is not sent
+    shown = admin.get(editor(action, step.pk)).content.decode()
+    assert "May be repeated although it was sent" in shown
+    assert "[429, 502, 503, 504]" in shown
+
+
+def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(
+    admin: Client, action: Action, alias: ConnectionAlias
+) -> None:
+    refused = admin.post(editor(action), rest(alias, retry_count="21", retry_statuses="[200]"))
+    assert refused.status_code == 200
+    assert "300 to 599" in refused.content.decode()
+    assert not RestStep.objects.exists()
