@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from openmid.instance.access.models import ApiToken
-from openmid.instance.mid.models import EnrolmentToken, MidServer
+from openmid.instance.mid.models import EnrolmentToken, IpRange, MidApplication, MidCapability, MidServer
 from openmid.instance.records.clock import now
 from openmid.instance.records.secrets import digest
 from tests.instance.partners import Api, Mid
@@ -127,3 +127,24 @@ def test_prove_is_a_button_where_there_is_something_to_prove(api: Api, mid: Mid,
     assert "Prove" in page("mid_midserver_change", mid.sys_id)
     assert press(admin, "prove", MidServer.objects.get()) == f"/mid/midserver/{mid.sys_id}/change/"
     assert MidServer.objects.get().proof_asked > 0
+
+
+def test_an_administrator_says_what_a_mid_server_is_for(admin: Client) -> None:
+    mid = a_mid(validated="true")
+    one, other = MidCapability(name="REST"), MidCapability(name="SOAP")
+    application, network = MidApplication(name="Orders"), IpRange(name="dmz", range="192.0.2.0/24")
+    for record in (one, other, application, network):
+        record.full_clean()
+        record.save()
+    dialog = admin.get(reverse("admin:mid_midserver_purposes", args=[mid.pk])).content.decode()
+    assert "REST" in dialog
+    assert not re.search(r"\schecked[\s>]", dialog)
+    chosen = {"capabilities": [one.pk, other.pk], "applications": [application.pk], "ip_ranges": [network.pk]}
+    press(admin, "purposes", mid, **chosen)  # type: ignore[arg-type]  # a list of values
+    again = MidServer.objects.get()
+    assert {each.name for each in again.capabilities.all()} == {"REST", "SOAP"}
+    assert [each.name for each in again.applications.all()] == ["Orders"]
+    dialog = admin.get(reverse("admin:mid_midserver_purposes", args=[mid.pk])).content.decode()
+    assert len(re.findall(r"\schecked[\s>]", dialog)) == 4
+    press(admin, "purposes", mid)
+    assert MidServer.objects.get().capabilities.count() == 0

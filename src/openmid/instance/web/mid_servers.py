@@ -21,6 +21,7 @@ from openmid.instance.mid import enrolment
 from openmid.instance.mid.models import EnrolmentToken, MidIssue, MidServer, Validated
 from openmid.instance.records import clock
 from openmid.instance.web import labels
+from openmid.instance.web.purposes import purposes
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, DialogForm, TextWidget, action
 
@@ -73,7 +74,8 @@ class MidServerAdmin(Admin):
     search_fields = ("name", "host_name")
     list_filter = ("validated", "fips_enforced")
     actions_list = ("enrolment_token",)
-    actions_detail = ("validate", "invalidate", "rekey", "pause", "resume", "restart", "prove")
+    actions_detail = ("validate", "invalidate", "rekey", "pause", "resume", "restart", "prove", "purposes")
+    purposes = purposes
     change_form_template = "openmid/mid_server.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -107,6 +109,10 @@ class MidServerAdmin(Admin):
         """Who may resume `obj` (a sys_id): an administrator, where it is paused."""
         paused = MidServer.objects.filter(pk=obj, paused=True).exists()
         return paused and request.user.has_perm("mid.change_midserver")
+
+    def has_purposes_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may say what a MID Server is for: an administrator."""
+        return bool(request.user.has_perm("mid.change_midserver"))
 
     def has_token_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may make enrolment tokens."""
