@@ -33,15 +33,13 @@ def backup(file: Path, with_secrets: bool, folder: Path) -> None:
     """Write a backup (.tar.gz) of the instance, which may run meanwhile.
 
     Without --with-secrets the folder secrets/ stays out: keep a copy of it elsewhere, or a restored instance cannot open
-    its stored passwords. A PostgreSQL database stays out too: pg_dump backs it up.
+    its stored passwords.
     """
     found = use(folder)
     from openmid.instance.operations.backup import backup as write_backup
 
     names = write_backup(found, file.absolute(), secrets=with_secrets)
     click.echo(f"{file}: {len(names)} files, {file.stat().st_size:,} bytes")
-    if found.database.name not in names:
-        click.echo("openmid: the database is not in it: back it up with pg_dump", err=True)
     if not with_secrets:
         click.echo(f"openmid: {found.secrets} is not in it: keep a copy of that folder elsewhere", err=True)
 

@@ -1,8 +1,7 @@
 """`openmid instance backup` and `restore`: one .tar.gz with the database, as it is at one moment, and the folder's files.
 
 Secrets (the key of stored passwords, the server's own keys' password) stay out unless they are asked for: then whoever
-has the backup has everything. The instance may run meanwhile: SQLite copies a database that is written to. With
-PostgreSQL the database is pg_dump's.
+has the backup has everything. The instance may run meanwhile: SQLite copies a database that is written to.
 """
 
 from __future__ import annotations
