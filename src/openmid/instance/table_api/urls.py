@@ -21,6 +21,9 @@ urlpatterns = [
     re_path(r"^api/now(?:/v[12])?/table/(?P<table>\w+)/(?P<sys_id>\w+)/?$", views.record),
     path("api/v1/actions", actions.actions),
     path("api/v1/actions/<str:name>", actions.action),
-    re_path(r"^api/v1/mid-servers/(?P<name>[\w.-]+)/(?P<verb>validate|invalidate|rekey|prove|pause|resume|restart)$", actions.mid_server),
+    re_path(
+        r"^api/v1/mid-servers/(?P<name>[\w.-]+)/(?P<verb>validate|invalidate|rekey|prove|pause|resume|restart)$",
+        actions.mid_server,
+    ),
     re_path(r"^api/", nothing_here),
 ]
