@@ -9,6 +9,8 @@ from openmid.demo.instance_api import Json
 from openmid.demo.walk import Walk
 from tests.e2e.conftest import first_error
 
+FIPS = "FIPS Enforced Mode"
+
 
 def lost(mid: Json) -> bool:
     return mid["status"] == "Degraded"
@@ -39,13 +41,13 @@ def test_a_connection_demands_it_and_is_honoured(standing: Walk) -> None:
         error = first_error(walk.run_test(standing))
         assert error["code"] == "mid_server_degraded"
         assert "has lost FIPS Enforced Mode" in error["message"]
-        issue = api.find("ecc_agent_issue", mid_server=mid["sys_id"], state="new")
+        issue = api.find("ecc_agent_issue", mid_server=mid["sys_id"], state="new", source=FIPS)
         assert issue
         assert "FIPS Enforced Mode is not in force: in " in issue["short_description"]
     finally:
         kept.replace(module)
     api.call("POST", f"/api/v1/mid-servers/{mid['name']}/prove", {})
     walk.wait_for(standing, "proves FIPS Enforced Mode again", in_force)
-    assert api.find("ecc_agent_issue", mid_server=mid["sys_id"], state="new") is None
+    assert api.find("ecc_agent_issue", mid_server=mid["sys_id"], state="new", source=FIPS) is None
     assert api.find("ecc_agent_issue", sys_id=issue["sys_id"], state="resolved")
     assert walk.run_test(standing)["state"] == "Completed"

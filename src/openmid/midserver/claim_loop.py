@@ -17,7 +17,6 @@ from openmid.midserver.delivery import Delivery
 from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
 from openmid.midserver.journal import Journal, JournalFull
 from openmid.midserver.link import Link
-from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.retry import Backoff
 from openmid.midserver.running import Limits, Running
 from openmid.midserver.trouble import Trouble
@@ -28,6 +27,8 @@ log = structlog.get_logger()
 
 HELD_MS = 20_000
 HASTE_SECONDS = 0.2
+NEWS_SECONDS = 0.1
+"""News of several profiles go with one heartbeat."""
 DRAIN_SECONDS, DELIVER_SECONDS = 30.0, 10.0
 DISK_SECONDS = 5.0
 """How long a journal that cannot be written is left alone."""
@@ -39,11 +40,8 @@ ATTENDING: Priorities = frozenset()
 class ClaimLoop:
     """The conversation with the instance, from the first claim to the last result."""
 
-    def __init__(
-        self, link: Link, registry: ProtocolRegistry, worker: Worker, journal: Journal, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, link: Link, worker: Worker, journal: Journal, limits: Limits | None = None) -> None:
         self._link = link
-        self._registry = registry
         self._journal = journal
         self._trouble = link.trouble = Trouble(lambda: link.note_validated(False))
         self.delivery = Delivery(link.client, journal, self._trouble)
@@ -158,19 +156,21 @@ class ClaimLoop:
     async def _beat(self) -> None:
         backoff = Backoff(longest=5.0)
         while True:
-            await self._registry.refresh()
+            self._link.news.clear()
             await self._link.look()
             try:
                 seconds = await self._link.beat() / 1000
             except (InstanceRefused, InstanceUnreachable) as error:
                 self._trouble.note("heartbeat", error)
-                seconds = backoff.next()
-            else:
-                backoff.reset()
-                self._trouble.over("heartbeat")
+                await asyncio.sleep(backoff.next())
+                continue
+            backoff.reset()
+            self._trouble.over("heartbeat")
             self._link.changed()
             self.running.changed.set()  # a pause may be over, or the disk have room again
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(min(seconds, NEWS_SECONDS))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._link.news.wait(), seconds - NEWS_SECONDS)
 
     async def _drain(self) -> None:
         """Finish and deliver, each within its time. What the instance has not taken by then, the journal keeps."""

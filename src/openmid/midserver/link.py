@@ -73,6 +73,9 @@ class Link:
         self._credentials = credentials or Credentials()
         self.paused = False
         self.restart = asyncio.Event()
+        self.news = asyncio.Event()
+        """Something that the next heartbeat should not wait for."""
+        registry.changed = self.news.set
         self.load: Callable[[], Load] = Load
         self.contact = Contact()
         self.trouble: Trouble | None = None
@@ -174,6 +177,7 @@ class Link:
             egress=self._egress,
             load=msgspec.structs.replace(self.load(), memory_bytes=system.HERE.most_memory()),
             log_tail=self.contact.log_tail(),
+            configuration=self.configuration,
             now=time.time_ns() // 1000,
         )
         answer = await self.client.call("/heartbeat", message, HeartbeatAnswer)
@@ -253,6 +257,7 @@ class Link:
         self._credentials.replace([self._opened(mid_sys_id, one) for one in answer.credentials])
         await self._registry.apply([profiles.opened(self._key, mid_sys_id, profile) for profile in answer.profiles])
         self.configuration = self.wanted_configuration = answer.configuration
+        self.news.set()
         self.changed()
 
     def _opened(self, mid_sys_id: str, one: Credential) -> OpenedCredential:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 
 import structlog
@@ -47,6 +47,8 @@ class ProtocolRegistry:
         Raises:
             ConfigError: the external credential store or the truststore of config.xml cannot be used.
         """
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is something new to say of a protocol."""
         self._loader = ProfileLoader(agent, egress, enforced=enforced, config=config)
         self._plain = self._plain_client()
         self._by_protocol: dict[str, Registered] = {}
@@ -101,7 +103,7 @@ class ProtocolRegistry:
     def _changed(self, profile: OpenedProfile) -> asyncio.Task[None] | None:
         entry = self._by_protocol.get(profile.protocol)
         if entry is None:
-            entry = self._by_protocol[profile.protocol] = Registered(profile, self._loader)
+            entry = self._by_protocol[profile.protocol] = Registered(profile, self._loader, lambda: self.changed())
             load = self._start(profile.protocol, entry.load())
             self._start(profile.protocol, entry.watch())
             return load

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -25,7 +26,10 @@ RETRY_SECONDS = 60.0
 class Registered:
     """A client that was loaded stays in use until the next one has loaded: calls in flight keep theirs to the end."""
 
-    def __init__(self, profile: OpenedProfile, loader: ProfileLoader) -> None:
+    def __init__(
+        self, profile: OpenedProfile, loader: ProfileLoader, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called when there is something new to say of it."""
         self.profile = profile
         self.client: TlsClient | None = None
         self.error: ProfileError | None = None
@@ -33,6 +37,7 @@ class Registered:
         self.settled = asyncio.Event()
         """The first load has come to an end, good or bad."""
         self._loader = loader
+        self._changed = changed
         self._watch = FileWatch([])
         self._backoff = Backoff(longest=RETRY_SECONDS)
         self._retry_at = 0.0
@@ -122,6 +127,7 @@ class Registered:
         if said == self._said:
             return
         self._said = said
+        self._changed()
         if self.error is not None:
             log.warning(f"protocol {protocol} did not load: {status.error}", remedy=status.remedy)
             return

@@ -67,7 +67,7 @@ async def serve(config: Config, proof: Proof | None) -> bool:
                 credentials=credentials,
                 attachments=InstanceAttachments(client.stream),
             )
-            await ClaimLoop(link, registry, Worker(runner), journal, limits).run(stop)
+            await ClaimLoop(link, Worker(runner), journal, limits).run(stop)
         else:
             journal.close()
         log.info("stopped")

@@ -104,7 +104,8 @@ class Heartbeat(msgspec.Struct, frozen=True):
     egress: list[str] = []  # the <allow> and <deny> rules in force, in order, as sentences
     capabilities: list[str] = []  # what config.xml says that it can do, besides what the instance was told
     load: Load | None = None
-    log_tail: list[str] = []  # the last lines of agent0.log, redacted; at most MAX_LOG_LINES
+    log_tail: list[str] = []  # the last lines of agent0.log, redacted; at most MAX_LOG_LINES; empty: as before
+    configuration: str = ""  # the one at hand, to which `profiles` belong
     now: Microseconds = -1  # the MID Server's clock, by which the instance notices that it is off
 
 

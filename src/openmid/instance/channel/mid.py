@@ -171,7 +171,7 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
         "fips_enforced": int(fips.enforced),
         "proof": None,
         "profile_statuses": _text(message.profiles),
-        "profiles_not_loaded": " ".join(each.sys_id[:32] for each in message.profiles if not each.loaded),
+        "profiles_not_loaded": _not_loaded(found, message),
         "egress": _text(message.egress),
         "load": _text(message.load or {}),
         "log_tail": _text(message.log_tail),
@@ -216,6 +216,13 @@ def _note_problems(connection: Connection, found: Caller, message: Heartbeat) ->
             connection.change(SQL["note_issue"], sys_id=new_id(), source=source, short_description=sentence, **what)
     for source in known.keys() - problems.keys():
         connection.change(SQL["resolve_issue"], source=source, **what)
+
+
+def _not_loaded(found: Caller, message: Heartbeat) -> str:
+    """The profiles that no call should go to. What is said of an earlier configuration may have been mended by this one."""
+    if message.configuration not in ("", found.configuration):
+        return ""
+    return " ".join(each.sys_id[:32] for each in message.profiles if not each.loaded)
 
 
 def _text(data: object) -> str:

@@ -52,7 +52,7 @@ SET version = :version,
     profiles_not_loaded = :profiles_not_loaded,
     egress = :egress,
     load = :load,
-    log_tail = :log_tail,
+    log_tail = CASE WHEN :log_tail = '[]' THEN log_tail ELSE :log_tail END,
     reported_capabilities = :capabilities,
     previous_credential_hash = ''
 WHERE sys_id = :sys_id;

@@ -36,11 +36,8 @@ class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no
     """The roles of a user."""
 
     def __init__(self) -> None:
-        super().__init__(Group.objects.all(), label="Roles", required=True, widget=CheckboxList)
-
-    def label_from_instance(self, obj: Group) -> str:
-        """The role's name, and what it is for."""
-        return f"{obj.name}: {WHAT.get(obj.name, '')}"
+        help_text = "; ".join(f"{role}: {what}" for role, what in WHAT.items()) + "."
+        super().__init__(Group.objects.all(), label="Roles", help_text=help_text, required=True, widget=CheckboxList)
 
 
 class UserPageForm(UserChangeForm):  # type: ignore[type-arg]  # not generic when it runs
