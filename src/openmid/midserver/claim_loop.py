@@ -170,7 +170,10 @@ class ClaimLoop:
             self.running.changed.set()  # a pause may be over, or the disk have room again
             await asyncio.sleep(min(seconds, NEWS_SECONDS))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._link.news.wait(), seconds - NEWS_SECONDS)
+                async with asyncio.timeout(
+                    seconds - NEWS_SECONDS
+                ):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._link.news.wait()
 
     async def _drain(self) -> None:
         """Finish and deliver, each within its time. What the instance has not taken by then, the journal keeps."""
