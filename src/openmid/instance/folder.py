@@ -1,6 +1,7 @@
 """The instance's folder: everything that it keeps, and nothing outside it.
 
-instance.json       host, port and public names; certificate and key, or proxies; retention_days
+instance.json       host, port and public names; certificate and key, or proxies; retention_days;
+                    max_ready_per_mid, max_ready
 openmid.sqlite3     the database
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted

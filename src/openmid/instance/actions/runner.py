@@ -17,7 +17,7 @@ from openmid.instance.actions.planner import Plan, plan
 from openmid.instance.actions.reselection import choose_anew
 from openmid.instance.actions.stranded import why
 from openmid.instance.connections import candidates
-from openmid.instance.ecc import queue
+from openmid.instance.ecc import back_pressure, queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
@@ -66,7 +66,7 @@ def start(action_name: str, user: str, idempotency_key: str | None = None, prior
     """Start an execution, and wait until it is on the disk. Returns its sys_id.
 
     Raises:
-        NoSuchActionError, KeyReusedError.
+        NoSuchActionError, KeyReusedError, QueueFullError.
     """
     return writer().run(lambda connection: begin(connection, action_name, user, idempotency_key, priority))
 
@@ -90,7 +90,7 @@ def begin_request(connection: Connection, alias: str, request: AdHocRequest, use
     """Make one call through the active connection of an alias, without an action. With a `key` seen before: that one.
 
     Raises:
-        NoSuchAliasError, KeyReusedError.
+        NoSuchAliasError, KeyReusedError, QueueFullError.
     """
     row = connection.first(SQL["alias"], name=alias)
     if row is None:
@@ -116,7 +116,7 @@ def begin_again(connection: Connection, execution: str, user: str, key: str | No
     """Run what an execution ran: its action as it stands now, or the same ad hoc request word for word.
 
     Raises:
-        NoSuchExecutionError, NoSuchActionError, KeyReusedError.
+        NoSuchExecutionError, NoSuchActionError, KeyReusedError, QueueFullError.
     """
     before = connection.first(SQL["execution"], sys_id=execution)
     if before is None:
@@ -157,7 +157,7 @@ def _insert(
         text = msgspec.json.encode(planned).decode()
         values = {"execution": execution, "position": position, "name": step, "plan": text}
         connection.change(SQL["insert_step"], sys_id=new_id(), **values)
-    _continue(connection, execution)
+    _continue(connection, execution, first=True)
     return execution
 
 
@@ -213,8 +213,12 @@ def _end_lost(connection: Connection, item: str, failure: Failure) -> None:
         _end_step(connection, step, failure)
 
 
-def _continue(connection: Connection, execution: str) -> None:
-    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete."""
+def _continue(connection: Connection, execution: str, *, first: bool = False) -> None:
+    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete.
+
+    Raises:
+        QueueFullError: the `first` step of an execution; what was accepted goes on.
+    """
     step = connection.first(SQL["next_step"], execution=execution)
     if step is None:
         _end_execution(connection, execution, "Completed")
@@ -229,6 +233,8 @@ def _continue(connection: Connection, execution: str) -> None:
         _end_step(connection, step, chosen)
         return
     priority = step["priority"]
+    if first:
+        back_pressure.admit(connection, chosen.sys_id, chosen.name, priority)
     item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step["name"], priority)
     connection.change(SQL["begin_step"], sys_id=step["sys_id"], now=clock.now(), item=item, mid_server=chosen.name)
 

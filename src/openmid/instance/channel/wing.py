@@ -15,6 +15,7 @@ from openmid.instance.actions.details import NoSuchExecutionError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
 from openmid.instance.channel import execute, metrics, mid
 from openmid.instance.channel.http import Json, Refused
+from openmid.instance.ecc.back_pressure import QueueFullError
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.enrolment import EnrolmentRefused
 from openmid.instance.records.trouble import of_the_database
@@ -29,6 +30,7 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (BadRequestError, 400),
     (KeyReusedError, 422),
     (TooManyAttempts, 429),
+    (QueueFullError, 429),
 ]
 
 
@@ -52,7 +54,7 @@ async def refused(request: Request, error: Exception) -> Response:
         return Json(refusal, status_code=status)
     failure = {"error": {"message": refusal.message, "detail": refusal.hint or None}, "status": "failure"}
     headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else {}
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyAttempts | QueueFullError):
         headers["Retry-After"] = str(error.seconds)
     return Json(failure, status_code=status, headers=headers)
 

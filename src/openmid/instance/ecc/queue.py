@@ -83,6 +83,9 @@ def put(
         idempotent=int(probe.method in IDEMPOTENT or probe.retry.any_method),
         timeout_us=(probe.timeout_ms + (probe.retry.max_elapsed_ms if probe.retry.count else 0)) * 1000,
     )
+    for ready in (connection.ready.get(mid), connection.ready.get("")):
+        if ready is not None:
+            ready.jobs += 1
     connection.wakes.append(f"mid:{mid}")
     return sys_id
 

@@ -11,6 +11,22 @@ INSERT INTO ecc_queue (
     :payload, :agent_correlator, '', '', :idempotent, :timeout_us, 0, '', 0
 );
 
+-- name: ready_of
+-- How many jobs of a MID Server are ready, counted up to `:limit`.
+SELECT count(*) AS jobs FROM (
+    SELECT 1 FROM ecc_queue
+    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server
+    LIMIT :limit
+) AS waiting;
+
+-- name: ready
+-- The same, of all MID Servers.
+SELECT count(*) AS jobs FROM (
+    SELECT 1 FROM ecc_queue
+    WHERE queue = 'output' AND state = 'ready'
+    LIMIT :limit
+) AS waiting;
+
 -- name: claim
 -- Take the first ready jobs of one priority of one MID Server, under a lease of their own. RETURNING has no order: the
 -- caller sorts.

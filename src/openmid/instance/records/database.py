@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,15 @@ from openmid.instance.records import clock
 _readers = threading.local()
 
 
+@dataclass
+class Ready:
+    """At most so many jobs are ready; `counted` by the monotonic clock, in seconds (`ecc.back_pressure`)."""
+
+    jobs: int
+    limit: int
+    counted: float
+
+
 class Connection(sqlite3.Connection):
     """A connection that knows the named statements, and whom to wake after the commit."""
 
@@ -21,6 +31,7 @@ class Connection(sqlite3.Connection):
         super().__init__(*args, **options)
         self.row_factory = sqlite3.Row
         self.wakes: list[str] = []
+        self.ready: dict[str, Ready] = {}  # by MID Server; "": all
         self._sequence = 0
 
     def run(self, statement: str, **values: object) -> list[sqlite3.Row]:
