@@ -301,3 +301,13 @@ def test_the_migrations_make_what_the_models_say(instance: Folder) -> None:
     from django.core.management import call_command
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_late_results_are_bounded_and_never_cost_the_one_that_counts() -> None:
+    sys_id = put("POST")
+    job = claim()[0]
+    for number in range(queue.MAX_RESULTS + 5):
+        assert deliver(Job(sys_id, f"{number:032x}", 1, job.probe)) == "late"
+    assert EccQueueItem.objects.filter(queue="input").count() == queue.MAX_RESULTS
+    assert deliver(job) == "accepted"
+    assert EccQueueItem.objects.filter(queue="input", state="processed").count() == 1

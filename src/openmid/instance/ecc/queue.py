@@ -24,6 +24,9 @@ MAX_READY_US = 10 * 60 * 1_000_000
 """Whoever asked for a call does not expect it hours later: a job that nobody has taken by then ends."""
 
 MAX_ATTEMPTS = 3
+MAX_RESULTS = 10
+"""Of so many results of a job, the late ones among them, each is kept: more than its attempts can have are nobody's need."""
+
 AT_ONCE = 100
 """So many jobs at most end in one unit of work."""
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
@@ -152,7 +155,8 @@ def _job(row: sqlite3.Row, now: int) -> Job:
 def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outcome, str]:
     """Record one result. Returns what became of it, and the sys_id of the input item that holds it.
 
-    Late: the lease is not the one in force, or the job is not this MID Server's. It is recorded and changes nothing.
+    Late: the lease is not the one in force, or the job is not this MID Server's. It is recorded and changes nothing;
+    not even that where the job has `MAX_RESULTS` already.
     """
     now = clock.now()
     item = connection.first(SQL["item"], sys_id=outcome.sys_id)
@@ -161,6 +165,8 @@ def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outc
     before = connection.first(SQL["answered"], sys_id=outcome.sys_id, lease=outcome.lease)
     if before is not None:
         return ("repeated" if before["state"] == "processed" else "late"), before["sys_id"]
+    if item["lease"] != outcome.lease and len(connection.run(SQL["results"], sys_id=outcome.sys_id)) >= MAX_RESULTS:
+        return "late", ""
     in_force = connection.change(SQL["complete"], sys_id=outcome.sys_id, lease=outcome.lease, now=now) == 1
     response = _insert_input(
         connection, item, outcome, "" if in_force else "late: another attempt had taken the job over"

@@ -73,6 +73,11 @@ INSERT INTO ecc_queue (
 SELECT sys_id, state FROM ecc_queue
 WHERE queue = 'input' AND response_to = :sys_id AND lease = :lease;
 
+-- name: results
+-- The results of a job, the late ones too.
+SELECT sys_id FROM ecc_queue
+WHERE queue = 'input' AND response_to = :sys_id;
+
 -- name: lapsed
 -- Jobs whose lease ran out: their MID Server has gone, or its answer has not come through.
 SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator, cancel
