@@ -222,7 +222,7 @@ def test_a_protocol_that_is_gone(api: Api, mid: Mid) -> None:
         ({"base_url": "https://x?"}, "no ? and no #"),
         ({"base_url": "https://x#"}, "no ? and no #"),
         ({"base_url": "https://münchen.example"}, "in its xn-- form"),
-        ({"base_url": "https://x", "type": "SOAP"}, "a step of type REST has"),
+        ({"base_url": "https://x", "type": "FTP"}, "REST or SOAP"),
         ({"base_url": "https://x", "nonsense": 1}, "a step of type REST has"),
     ],
 )
@@ -247,7 +247,7 @@ def test_actions_have_names(api: Api, mid: Mid) -> None:
 
 def test_the_same_function_makes_the_pages_details(api: Api, mid: Mid) -> None:
     records(api)
-    sys_id = runner.start("call", "alice")
+    sys_id = runner.test("call", "alice", {})
     assert details.details(sys_id)["state"] == "In Progress"
     mid.deliver(mid.job())
     assert details.state(sys_id) == "Completed"

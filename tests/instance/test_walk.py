@@ -45,7 +45,14 @@ def test_from_alias_to_status_code_200(api: Api, mid: Mid) -> None:
     assert (details["state"], details["action"], details["started_by"]) == ("Completed", "call", "alice")
     (step,) = details["steps"]
     assert (step["state"], step["error"]) == ("Completed", None)
-    assert step["output"] == {"status_code": 200, "headers": [], "body": '{"ok": true}', "body_is_base64": False}
+    assert step["output"] == {
+        "status_code": 200,
+        "headers": [],
+        "body": '{"ok": true}',
+        "body_is_base64": False,
+        "attachment": None,
+        "fault": None,
+    }
     meta = step["integration_metadata"]
     assert (meta["mid_server"], meta["connection"], meta["target_host"]) == ("mid1", "partner", "partner.example")
     assert (meta["tls_version"], meta["client_certificate"]["subject"]) == ("TLSv1.3", "CN=client")

@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "openmid.instance.mid",
     "openmid.instance.connections",
     "openmid.instance.ecc",
+    "openmid.instance.attachments",
     "openmid.instance.actions",
 ]
 

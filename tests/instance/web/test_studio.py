@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from openmid.instance.actions.models import Action, Execution, RestStep
+from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
 
 Page = Callable[..., str]
@@ -61,7 +61,7 @@ def test_new_action_build_action(page: Page, action: Action) -> None:
 
 def test_a_rest_step_keeps_duplicates_in_order(admin: Client, action: Action, alias: ConnectionAlias) -> None:
     answer = admin.post(editor(action), rest(alias))
-    step = RestStep.objects.get()
+    step = Step.objects.get()
     assert answer.headers["Location"] == editor(action, step.pk)
     assert step.headers == [["Accept", "a/b"], ["Accept", "c/d"]]
     assert step.query == [["q", "1"], ["q", "2"]]
@@ -72,12 +72,12 @@ def test_a_rest_step_keeps_duplicates_in_order(admin: Client, action: Action, al
 
 def test_a_step_is_changed_and_deleted(admin: Client, action: Action, alias: ConnectionAlias) -> None:
     admin.post(editor(action), rest(alias))
-    step = RestStep.objects.get()
+    step = Step.objects.get()
     admin.post(editor(action, step.pk), rest(alias, **{"headers-name": [], "headers-value": [], "method": "GET"}))
     step.refresh_from_db()
     assert (step.method, step.headers, step.sys_mod_count) == ("GET", [], 1)
     admin.post(editor(action, step.pk), {"_delete_step": "1"})
-    assert not RestStep.objects.exists()
+    assert not Step.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_errors_stand_at_their_fields(
     assert set(answer.context["form"].errors) == {field}
     assert sentence in answer.context["form"].errors[field][0]
     assert sentence.replace("'", "&#x27;") in answer.content.decode()
-    assert not RestStep.objects.exists()
+    assert not Step.objects.exists()
 
 
 def test_the_base_url_of_another_alias(admin: Client, alias: ConnectionAlias) -> None:
@@ -125,7 +125,7 @@ def test_a_step_of_another_action_is_not_found(admin: Client, action: Action, al
     admin.post(editor(action), rest(alias))
     other = Action(name="Other")
     other.save()
-    assert admin.get(editor(other, RestStep.objects.get().pk)).status_code == 404
+    assert admin.get(editor(other, Step.objects.get().pk)).status_code == 404
 
 
 def test_properties_rename_the_action(admin: Client, action: Action) -> None:
@@ -147,7 +147,7 @@ def test_a_steps_options_are_kept_and_what_is_left_empty_is_the_usual(
         "on_failure": "continue",
     }
     admin.post(editor(action), rest(alias, **options))
-    step = RestStep.objects.get()
+    step = Step.objects.get()
     assert (step.retry_count, step.retry_kind, step.retry_any_method, step.on_failure) == (3, "fixed", True, "continue")
     assert (step.retry_interval, step.retry_max_elapsed, step.retry_statuses) == (1000, 60_000, [429, 502, 503, 504])
     assert not step.follow_redirects  # a switch that is off is not sent
@@ -162,4 +162,4 @@ def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(
     refused = admin.post(editor(action), rest(alias, retry_count="21", retry_statuses="[200]"))
     assert refused.status_code == 200
     assert "300 to 599" in refused.content.decode()
-    assert not RestStep.objects.exists()
+    assert not Step.objects.exists()

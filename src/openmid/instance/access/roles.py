@@ -40,18 +40,19 @@ SERVERS = (
     "iprange",
 )
 CREDENTIALS = ("credential", "basicauthcredential", "apikeycredential", "oauthcredential")
-ACTIONS = ("action", "reststep")
+ACTIONS = ("action", "actionversion", "step")
 EXECUTIONS = ("execution",)
 """Adding one is starting it, changing one is cancelling it."""
+FILES = ("attachment",)
 SYSTEM = ("user", "group", "apitoken", "audit", "enrolmenttoken", "eccqueueitem")
 
 MAY: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
     CONNECTION_ADMIN: {CONNECTIONS: EDIT, PROFILES: EDIT, SERVERS: SEE, CREDENTIALS: SEE},
     CREDENTIAL_ADMIN: {PROFILES: EDIT, CREDENTIALS: EDIT, CONNECTIONS: SEE, SERVERS: SEE},
-    ACTION_DESIGNER: {ACTIONS: EDIT, EXECUTIONS: EDIT, CONNECTIONS: SEE},
-    FLOW_OPERATOR: {ACTIONS: SEE, EXECUTIONS: EDIT},
+    ACTION_DESIGNER: {ACTIONS: EDIT, EXECUTIONS: EDIT, FILES: EDIT, CONNECTIONS: SEE},
+    FLOW_OPERATOR: {ACTIONS: SEE, EXECUTIONS: EDIT, FILES: EDIT},
     MID_SERVER: {("midserver", "midissue"): SEE, ("enrolmenttoken",): MAKE},
-    AUDITOR: dict.fromkeys((CONNECTIONS, CREDENTIALS, PROFILES, SERVERS, ACTIONS, EXECUTIONS, SYSTEM), SEE),
+    AUDITOR: dict.fromkeys((CONNECTIONS, CREDENTIALS, PROFILES, SERVERS, ACTIONS, EXECUTIONS, FILES, SYSTEM), SEE),
 }
 
 

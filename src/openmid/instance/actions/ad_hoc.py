@@ -54,7 +54,7 @@ class AdHocRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def planned(self, connection: Mapping[str, Any]) -> Plan:
         """The plan of the one step, through a row of the statement `alias`."""
-        found = plan({**dict(connection), **self._step()})
+        found = plan({**dict(connection), **self._step()}, literal=True)
         if found.probe is None:
             return found
         changes: dict[str, Any] = {"timeout_ms": self.timeout_ms} if self.timeout_ms else {}

@@ -1,18 +1,22 @@
 """EXECUTION DETAILS: one dict, used by the API, the pages and the demo.
 
-    sys_id, action (its name), action_sys_id, state, started_by, start, end, duration_ms
+    sys_id, action (its name), action_sys_id, version (0: the draft), state, started_by, start, end, duration_ms
+    inputs, outputs  {name: value}, those of the action
     fips             the MID Server's proof (fips.proof.Proof) when the last result came, or null
     steps[]
       name, type, state, start, duration_ms
-      configuration  {method, base_url, resource_path, url, headers, query, body, connection_alias, timeout_ms,
-                      max_redirects, retry (RetryPolicy, null: none), on_failure (stop, continue)}
-      output         {status_code, headers, body, body_is_base64}, or {} where the partner did not answer
+      outputs        {name: value}, those that the step reads from the answer
+      configuration  {method, base_url, resource_path, url, headers, query, body, attachment, parts,
+                      connection_alias, timeout_ms, max_redirects, retry (RetryPolicy; null: none),
+                      on_failure (stop, continue)}
+      output         {status_code, headers, body, body_is_base64, attachment, fault (null: none)}, or {} where the partner
+                     did not answer
       error          {code, message, remedy} or null
       integration_metadata
                      {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
                       client_certificate {subject, serial}, server_certificate {subject, issuer, not_after},
                       fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total},
-                      attempts[] (those before the last) {start, status_code, error, waited_ms}, redirects (URLs)};
+                      attempts[] (those before the last) {start, status_code, error, waited_ms}, redirects (URLs), trace_id};
                      what is not known yet is empty
 
 Times are ISO 8601 UTC with milliseconds; durations milliseconds unless the name says otherwise. Headers that carry
@@ -33,7 +37,7 @@ from openmid.instance.actions.runner import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
 from openmid.instance.records import clock
 from openmid.instance.records.database import reader
-from openmid.wire.probes import EarlierAttempt, ProbeResult
+from openmid.wire.probes import EarlierAttempt, ProbeResult, SoapProbe
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
 SECRET_HEADERS = re.compile(
@@ -64,6 +68,9 @@ def details(sys_id: str) -> dict[str, Any]:
         "sys_id": row["sys_id"],
         "action": row["action_name"],
         "action_sys_id": row["action"],
+        "version": row["version"],
+        "inputs": json.loads(row["inputs"]),
+        "outputs": json.loads(row["outputs"]),
         "state": row["state"],
         "started_by": row["sys_created_by"],
         "start": clock.iso(row["sys_created_on"]),
@@ -88,12 +95,13 @@ def _step(row: sqlite3.Row) -> dict[str, Any]:
     result = msgspec.json.decode(row["result"], type=ProbeResult) if row["result"] else None
     return {
         "name": row["name"],
-        "type": "REST",
+        "type": "SOAP" if isinstance(planned.probe, SoapProbe) else "REST",
         "state": row["state"],
         "start": clock.iso(row["started"]),
         "duration_ms": _duration(row["started"], row["finished"]),
         "configuration": _configuration(planned),
         "output": _output(result),
+        "outputs": json.loads(row["outputs"]),
         "error": json.loads(row["error"]) if row["error"] else None,
         "integration_metadata": _integration(planned, row["mid_server"], result),
     }
@@ -110,6 +118,8 @@ def _configuration(planned: Plan) -> dict[str, Any]:
         "headers": _masked(probe.headers) if probe else [],
         "query": probe.query if probe else [],
         "body": probe.body if probe else "",
+        "attachment": msgspec.to_builtins(probe.attachment) if probe and probe.attachment else None,
+        "parts": msgspec.to_builtins(probe.parts) if probe else [],
         "timeout_ms": probe.timeout_ms if probe else None,
         "max_redirects": probe.max_redirects if probe else 0,
         "retry": msgspec.to_builtins(probe.retry) if probe and probe.retry.count else None,
@@ -125,6 +135,8 @@ def _output(result: ProbeResult | None) -> dict[str, Any]:
         "headers": _masked(result.headers),
         "body": result.body,
         "body_is_base64": result.body_is_base64,
+        "attachment": msgspec.to_builtins(result.attachment) if result.attachment else None,
+        "fault": msgspec.to_builtins(result.fault) if result.fault else None,
     }
 
 
@@ -151,6 +163,7 @@ def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> 
         "timing_us": msgspec.structs.asdict(found.timing),
         "attempts": [_attempt(each) for each in found.attempts],
         "redirects": found.redirects,
+        "trace_id": planned.probe.traceparent[3:35] if planned.probe else "",
     }
 
 

@@ -1,21 +1,39 @@
 -- Every statement of executions. Times are microseconds. Each runs inside a transaction of the queue's writer.
 
 -- name: action
--- The action of a name.
-SELECT sys_id, name FROM action WHERE name = :name;
+-- The action of a name as it was published, or, where `draft` is 1 or nothing was published, as it is being edited.
+SELECT
+    action.sys_id,
+    action.name,
+    COALESCE(version.sys_id, '') AS version,
+    COALESCE(version.number, 0) AS number,
+    COALESCE(version.inputs, action.inputs) AS inputs,
+    COALESCE(version.outputs, action.outputs) AS outputs
+FROM action
+LEFT JOIN action_version AS version ON version.sys_id = action.published_id AND :draft = 0
+WHERE action.name = :name;
 
 -- name: steps
 -- The steps of an action in order, each with the alias's active connection and the profile that the call needs:
 -- the connection's, or, for a base URL in the step, the one whose protocol the URL starts with.
 SELECT
     step.name,
+    step.type,
     step.connection,
     step.inline_url,
     step.method,
     step.resource_path,
     step.headers,
     step.query,
+    step.body_kind,
     step.body,
+    step.form,
+    step.parts,
+    step.attachment,
+    step.soap_version,
+    step.soap_action,
+    step.outputs,
+    step.save_as,
     step.follow_redirects,
     step.retry_kind,
     step.retry_count,
@@ -35,13 +53,13 @@ SELECT
     connection.ca_certificates,
     profile.sys_id AS profile,
     profile.protocol
-FROM rest_step AS step
+FROM action_step AS step
 LEFT JOIN sys_alias AS alias ON alias.sys_id = step.connection_alias_id AND step.connection = 'alias'
 LEFT JOIN http_connection AS connection ON connection.connection_alias_id = alias.sys_id AND connection.active
 LEFT JOIN mid_protocol_profile AS profile
     ON (profile.sys_id = connection.mid_protocol_profile_id AND connection.mutual_auth)
     OR (step.connection = 'inline' AND step.inline_url LIKE profile.protocol || '://%')
-WHERE step.action_id = :action
+WHERE step.action_id = :action AND COALESCE(step.version_id, '') = :version
 ORDER BY step."order", step.sys_created_on;
 
 -- name: alias
@@ -78,13 +96,34 @@ UPDATE step_execution SET mid_server = :mid_server WHERE sys_id = :sys_id;
 SELECT sys_id, action, action_name FROM execution WHERE sys_created_by = :user AND idempotency_key = :key;
 
 -- name: insert_execution
-INSERT INTO execution (sys_id, sys_created_on, sys_created_by, action, action_name, state, priority, idempotency_key)
-VALUES (:sys_id, :now, :user, :action, :action_name, 'In Progress', :priority, :key);
+INSERT INTO execution (
+    sys_id, sys_created_on, sys_created_by, action, action_name, version, state, priority, idempotency_key,
+    inputs, output_plan, outputs
+) VALUES (
+    :sys_id, :now, :user, :action, :action_name, :version, 'In Progress', :priority, :key, :inputs, :output_plan, '{}'
+);
 
 -- name: insert_step
 INSERT INTO step_execution (
-    sys_id, execution, position, name, state, plan, item, response, mid_server, fips_proof, error
-) VALUES (:sys_id, :execution, :position, :name, 'Waiting', :plan, '', '', '', '', '');
+    sys_id, execution, position, name, state, plan, item, response, mid_server, fips_proof, error, outputs
+) VALUES (:sys_id, :execution, :position, :name, 'Waiting', :plan, '', '', '', '', '', '{}');
+
+-- name: fill_step
+-- What a step turned out to do.
+UPDATE step_execution SET plan = :plan WHERE sys_id = :sys_id;
+
+-- name: inputs
+SELECT inputs, output_plan FROM execution WHERE sys_id = :execution;
+
+-- name: brought
+-- What the steps of an execution have brought so far.
+SELECT step.name, step.outputs, response.payload AS result
+FROM step_execution AS step LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
+WHERE step.execution = :execution AND step.finished IS NOT NULL
+ORDER BY step.position;
+
+-- name: attachment
+SELECT sys_id, file_name, content_type, size_bytes FROM sys_attachment WHERE sys_id = :sys_id;
 
 -- name: next_step
 -- The first step of an execution that has not begun.
@@ -114,7 +153,8 @@ SET state = :state,
     finished = :now,
     response = :response,
     fips_proof = :fips_proof,
-    error = :error
+    error = :error,
+    outputs = :outputs
 WHERE sys_id = :sys_id;
 
 -- name: cancel_steps
@@ -122,14 +162,15 @@ WHERE sys_id = :sys_id;
 UPDATE step_execution SET state = 'Cancelled' WHERE execution = :execution AND state = 'Waiting';
 
 -- name: end_execution
-UPDATE execution SET state = :state, finished = :now WHERE sys_id = :execution;
+UPDATE execution SET state = :state, finished = :now, outputs = :outputs WHERE sys_id = :execution;
 
 -- name: proof_of_mid
 -- What a MID Server proved last.
 SELECT fips_proof_id FROM ecc_agent WHERE sys_id = :sys_id;
 
 -- name: execution
-SELECT sys_id, sys_created_on, sys_created_by, action, action_name, state, finished FROM execution
+SELECT sys_id, sys_created_on, sys_created_by, action, action_name, version, state, finished, inputs, outputs
+FROM execution
 WHERE sys_id = :sys_id;
 
 -- name: step_details
@@ -144,6 +185,7 @@ SELECT
     step.error,
     step.started,
     step.finished,
+    step.outputs,
     response.payload AS result
 FROM step_execution AS step
 LEFT JOIN ecc_queue AS response ON response.sys_id = step.response

@@ -1,4 +1,4 @@
-"""The forms of actions and steps: pages and API read input through the same ones."""
+"""The forms of actions and steps: pages and API read input through the same ones, and pills are checked here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from openmid.instance.actions.models import Action, RestStep
+from openmid.instance.actions import references
+from openmid.instance.actions.models import Action, Step
 
 OPTIONS = (
+    "type",
+    "method",
+    "body_kind",
+    "soap_version",
     "follow_redirects",
     "retry_kind",
     "retry_count",
@@ -23,22 +28,27 @@ OPTIONS = (
 class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     class Meta:
         model = Action
-        fields: ClassVar = ["name", "description"]
+        fields: ClassVar = ["name", "description", "inputs", "outputs"]
 
 
-class RestStepForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     class Meta:
-        model = RestStep
+        model = Step
         fields: ClassVar = [
             "name",
             "connection",
             "connection_alias",
             "inline_url",
-            "method",
             "resource_path",
             "headers",
             "query",
             "body",
+            "form",
+            "parts",
+            "attachment",
+            "soap_action",
+            "outputs",
+            "save_as",
             *OPTIONS,
         ]
 
@@ -52,5 +62,20 @@ class RestStepForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic wh
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name in OPTIONS:
             if name in cleaned and cleaned[name] in (None, ""):
-                cleaned[name] = getattr(RestStep(), name)
+                cleaned[name] = getattr(Step(), name)
         return cleaned
+
+    def _post_clean(self) -> None:
+        """Data pills mean something; this needs the step as it will be saved."""
+        super()._post_clean()  # type: ignore[misc]  # Django's own, without a type
+        if not self.errors:
+            for field, said in references.of_step(self.instance):
+                self.add_error(field, said)
+
+    def save(self, commit: bool = True) -> Any:
+        """Save; pills of other steps follow a new name."""
+        old = self.initial.get("name") if not self.instance._state.adding else None
+        saved = super().save(commit)
+        if old and commit:
+            references.follow_rename(saved, old)
+        return saved

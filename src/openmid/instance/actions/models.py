@@ -1,4 +1,4 @@
-"""Actions and REST steps, which people edit; executions, which the queue's writer writes."""
+"""Actions and their steps, which people edit; executions, which the queue's writer writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import models
 
 from openmid.instance.actions import validation
 from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
-from openmid.instance.connections.validation import base_url, url_path
+from openmid.instance.connections.validation import base_url
 from openmid.instance.ecc.models import WrittenByTheQueue
 from openmid.instance.records.base import Record
 
@@ -44,6 +44,15 @@ class Action(Record):
         error_messages={"unique": "An action with this name exists already."},
     )
     description = models.TextField("Description", blank=True, default="")
+    inputs: models.JSONField[Any, Any] = models.JSONField(
+        "Inputs", default=list, blank=True, validators=[validation.inputs]
+    )
+    outputs: models.JSONField[Any, Any] = models.JSONField(
+        "Outputs", default=list, blank=True, validators=[validation.action_outputs]
+    )
+    published = models.ForeignKey(
+        "ActionVersion", null=True, blank=True, editable=False, related_name="+", on_delete=models.SET_NULL
+    )
 
     class Meta:
         db_table = "action"
@@ -52,9 +61,46 @@ class Action(Record):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def draft(self) -> models.QuerySet[Step]:
+        """The steps as they are being edited, in order."""
+        return self.steps.filter(version=None)
 
-class RestStep(Record):
-    """One HTTP request of an action."""
+
+class ActionVersion(Record):
+    """An action as it was published: its inputs and outputs; its steps refer to it. Who and when are the record's."""
+
+    action = models.ForeignKey(Action, related_name="versions", on_delete=models.CASCADE)
+    number = models.PositiveIntegerField("Version")
+    inputs: models.JSONField[Any, Any] = models.JSONField("Inputs", default=list)
+    outputs: models.JSONField[Any, Any] = models.JSONField("Outputs", default=list)
+
+    class Meta:
+        db_table = "action_version"
+        ordering = ("-number",)
+        constraints: ClassVar = [models.UniqueConstraint(fields=["action", "number"], name="action_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.number}"
+
+
+class Step(Record):
+    """One HTTP request of an action: a REST step, or a SOAP step, whose `body` is the envelope."""
+
+    class Type(models.TextChoices):
+        REST = "REST", "REST"
+        SOAP = "SOAP", "SOAP"
+
+    class BodyKind(models.TextChoices):
+        TEXT = "text", "Text"
+        JSON = "json", "JSON"
+        FORM = "form", "Form URL-Encoded"
+        MULTIPART = "multipart", "Multipart"
+        BINARY = "binary", "Binary (an attachment)"
+
+    class SoapVersion(models.TextChoices):
+        V11 = "1.1", "SOAP 1.1"
+        V12 = "1.2", "SOAP 1.2"
 
     class Connection(models.TextChoices):
         ALIAS = "alias", "Use Connection Alias"
@@ -77,6 +123,10 @@ class RestStep(Record):
         CONTINUE = "continue", "Go on with the next step"
 
     action = models.ForeignKey(Action, related_name="steps", on_delete=models.CASCADE)
+    version = models.ForeignKey(  # None: the draft
+        ActionVersion, null=True, blank=True, editable=False, related_name="steps", on_delete=models.CASCADE
+    )
+    type = models.CharField("Type", max_length=4, choices=Type.choices, default=Type.REST)
     order = models.PositiveIntegerField("Order", default=1)
     name = models.CharField("Name", max_length=80, default="REST")
     connection = models.CharField("Connection", max_length=8, choices=Connection.choices, default=Connection.ALIAS)
@@ -87,14 +137,38 @@ class RestStep(Record):
         "Base URL", max_length=2048, blank=True, default="", help_text="https://host, or mauth://host with a protocol."
     )
     method = models.CharField("HTTP method", max_length=8, choices=Method.choices, default=Method.GET)
-    resource_path = models.CharField("Resource path", max_length=2048, blank=True, default="", validators=[url_path])
+    resource_path = models.CharField(
+        "Resource path", max_length=2048, blank=True, default="", validators=[validation.step_path]
+    )
     headers: models.JSONField[Any, Any] = models.JSONField(
         "Headers", default=list, blank=True, validators=[validation.headers]
     )
     query: models.JSONField[Any, Any] = models.JSONField(
         "Query parameters", default=list, blank=True, validators=[validation.query]
     )
+    body_kind = models.CharField("Request type", max_length=9, choices=BodyKind.choices, default=BodyKind.TEXT)
     body = models.TextField("Request body", blank=True, default="")
+    form: models.JSONField[Any, Any] = models.JSONField(
+        "Form fields", default=list, blank=True, validators=[validation.query]
+    )
+    parts: models.JSONField[Any, Any] = models.JSONField(
+        "Parts", default=list, blank=True, validators=[validation.parts]
+    )
+    attachment = models.CharField(
+        "Attachment", max_length=400, blank=True, default="", help_text="The sys_id of an attachment, or a data pill."
+    )
+    soap_version = models.CharField("SOAP version", max_length=3, choices=SoapVersion.choices, default=SoapVersion.V11)
+    soap_action = models.CharField("SOAP action", max_length=1024, blank=True, default="")
+    outputs: models.JSONField[Any, Any] = models.JSONField(
+        "Outputs", default=list, blank=True, validators=[validation.step_outputs]
+    )
+    save_as = models.CharField(
+        "Save response as attachment",
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="A file name. Empty: the response stays here, up to 5 MB.",
+    )
     follow_redirects = models.BooleanField("Follow redirects", default=True)
     retry_kind = models.CharField(
         "Retry policy", max_length=11, choices=RetryKind.choices, default=RetryKind.EXPONENTIAL
@@ -113,8 +187,8 @@ class RestStep(Record):
     on_failure = models.CharField("On failure", max_length=8, choices=OnFailure.choices, default=OnFailure.STOP)
 
     class Meta:
-        db_table = "rest_step"
-        verbose_name = "REST step"
+        db_table = "action_step"
+        verbose_name = "step"
         ordering = ("order", "sys_created_on")
 
     def __str__(self) -> str:
@@ -134,6 +208,7 @@ class RestStep(Record):
         Raises:
             ValidationError: by field.
         """
+        self._clean_body()
         if self.connection == self.Connection.ALIAS:
             if self.connection_alias is None:
                 raise ValidationError({"connection_alias": "Choose a connection alias."})
@@ -145,6 +220,15 @@ class RestStep(Record):
             base_url(self.inline_url, schemes)
         except ValidationError as error:
             raise ValidationError({"inline_url": error.messages}) from None
+
+    def _clean_body(self) -> None:
+        if self.type == self.Type.SOAP:
+            self.method, self.body_kind = self.Method.POST, self.BodyKind.TEXT
+            validation.envelope(self.body)
+        elif self.body_kind == self.BodyKind.JSON:
+            validation.json_body(self.body)
+        elif self.body_kind == self.BodyKind.BINARY and not self.attachment:
+            raise ValidationError({"attachment": "Choose the attachment to send, or a data pill that names one."})
 
 
 class Execution(WrittenByTheQueue):
@@ -159,6 +243,10 @@ class Execution(WrittenByTheQueue):
     finished = models.BigIntegerField("Finished (µs)", null=True)
     priority = models.SmallIntegerField("Priority", default=2)
     idempotency_key = models.CharField(max_length=255, null=True)
+    version = models.IntegerField("Version", default=0)  # of the action; 0: the draft
+    inputs = models.TextField(default="{}")  # JSON: by name
+    output_plan = models.TextField(default="[]")  # JSON: [inputs.ActionOutput]
+    outputs = models.TextField(default="{}")  # JSON: by name
 
     class Meta:
         db_table = "execution"
@@ -191,6 +279,7 @@ class StepExecution(WrittenByTheQueue):
     error = models.TextField(default="")  # JSON: code, message, remedy
     started = models.BigIntegerField(null=True)
     finished = models.BigIntegerField(null=True)
+    outputs = models.TextField(default="{}")  # JSON: by name
 
     class Meta:
         db_table = "step_execution"

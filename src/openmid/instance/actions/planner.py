@@ -9,25 +9,32 @@ from typing import Any
 
 import msgspec
 
+from openmid.fips import keys
+from openmid.instance.actions import fill
+from openmid.instance.actions.outputs import Output, declared
 from openmid.instance.connections import candidates
+from openmid.instance.errors import InstanceError
 from openmid.instance.mid.selection import Requirement
-from openmid.wire.probes import Failure, RestProbe, RetryPolicy
+from openmid.wire.probes import Attachment, Failure, Probe, RestProbe, RetryPolicy, SoapProbe
 
 MAX_REDIRECTS = 5
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What one REST step will do, or why it cannot. The names are for people who read execution details."""
+    """What one step will do, or why it cannot. The names are for people who read execution details."""
 
     alias: str
     connection: str
     base_url: str
     resource_path: str
-    probe: RestProbe | None = None
+    probe: Probe | None = None
     requirement: Requirement = Requirement()
     failure: Failure | None = None
     goes_on: bool = False
     """The steps after it run although it failed."""
+    template: fill.Template | None = None
+    """What has to be filled in when the step begins."""
+    outputs: list[Output] = []
 
     @property
     def target_host(self) -> str:
@@ -35,8 +42,8 @@ class Plan(msgspec.Struct, frozen=True):
         return urllib.parse.urlsplit(self.base_url).netloc
 
 
-def plan(row: Mapping[str, Any]) -> Plan:
-    """The plan of one row of the statement `steps`."""
+def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
+    """The plan of one row of the statement `steps`. `literal`: what looks like a data pill is text."""
     inline = row["connection"] == "inline"
     base_url = row["inline_url"] if inline else row["connection_url"] or ""
     names = (row["alias"] or "", row["connection_name"] or "", base_url, row["resource_path"])
@@ -60,21 +67,82 @@ def plan(row: Mapping[str, Any]) -> Plan:
                 "unknown_protocol", f"there is no MID Protocol Profile {scheme}", "make one, or use https://"
             ),
         )
-    probe = RestProbe(
-        url=join(base_url, row["resource_path"]),
-        method=row["method"],
-        headers=candidates.headers(row, [(name, value) for name, value in json.loads(row["headers"])]),
-        query=[(name, value) for name, value in json.loads(row["query"])],
-        body=row["body"],
-        timeout_ms=row["connection_timeout"] or 30_000,
-        timeouts=candidates.timeouts(row),
-        credential=row.get("credential_id") or "",
-        ca_certificates=row["ca_certificates"] or "",
-        require_fips=bool(row["require_fips"]),
-        max_redirects=MAX_REDIRECTS if row.get("follow_redirects") else 0,
-        retry=_retry(row),
+    planned = Plan(
+        *names,
+        requirement=candidates.requirement(row, base_url),
+        goes_on=goes_on,
+        outputs=declared(_list(row, "outputs")),
     )
-    return Plan(*names, probe=probe, requirement=candidates.requirement(row, base_url), goes_on=goes_on)
+    template, probe = _template(row, base_url), _probe(row)
+    if literal:
+        return msgspec.structs.replace(planned, probe=fill.shown(template, probe))
+    return _with_request(planned, template, probe)
+
+
+def _with_request(planned: Plan, template: fill.Template, probe: Probe) -> Plan:
+    """What needs nothing is filled in now, the rest when the step begins."""
+    if template.needs():
+        return msgspec.structs.replace(planned, probe=fill.shown(template, probe), template=template)
+    try:
+        return msgspec.structs.replace(planned, probe=fill.filled(template, probe, {}, _none))
+    except InstanceError as error:
+        return msgspec.structs.replace(planned, failure=Failure("bad_input", str(error), error.hint))
+
+
+def _none(sys_id: str) -> Attachment:
+    raise fill.FillError(f"there is no attachment {sys_id}")
+
+
+def _template(row: Mapping[str, Any], base_url: str) -> fill.Template:
+    soap = row.get("type") == "SOAP"
+    return fill.Template(
+        base_url=base_url,
+        path=row["resource_path"],
+        headers=candidates.headers(row, _pairs(row, "headers")),
+        query=_pairs(row, "query"),
+        body_kind=row.get("body_kind") or "text",
+        content="xml" if soap else "text",
+        body=row["body"],
+        form=_pairs(row, "form") if row.get("body_kind") == "form" else [],
+        parts=msgspec.convert(_list(row, "parts"), list[fill.PartTemplate])
+        if soap or row.get("body_kind") == "multipart"
+        else [],
+        attachment=row.get("attachment") or "",
+    )
+
+
+def _probe(row: Mapping[str, Any]) -> Probe:
+    """The request without what a template has."""
+    values: dict[str, Any] = {
+        "url": "",
+        "method": row["method"],
+        "timeout_ms": row["connection_timeout"] or 30_000,
+        "timeouts": candidates.timeouts(row),
+        "credential": row.get("credential_id") or "",
+        "ca_certificates": row["ca_certificates"] or "",
+        "require_fips": bool(row["require_fips"]),
+        "max_redirects": MAX_REDIRECTS if row.get("follow_redirects") else 0,
+        "retry": _retry(row),
+        "save_as": row.get("save_as") or "",
+        "traceparent": traceparent(),
+    }
+    if row.get("type") == "SOAP":
+        return SoapProbe(**values, version=row["soap_version"], action=row["soap_action"])
+    return RestProbe(**values)
+
+
+def traceparent() -> str:
+    """A new trace with its first span (W3C Trace Context, section 3.2); the sampled flag is unset."""
+    return f"00-{keys.identifier()}-{keys.identifier()[:16]}-00"
+
+
+def _pairs(row: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in _list(row, name)]
+
+
+def _list(row: Mapping[str, Any], name: str) -> list[Any]:
+    found: list[Any] = json.loads(row.get(name) or "[]")
+    return found
 
 
 def _retry(row: Mapping[str, Any]) -> RetryPolicy:
@@ -89,10 +157,3 @@ def _retry(row: Mapping[str, Any]) -> RetryPolicy:
         statuses=tuple(json.loads(row["retry_statuses"])),
         any_method=bool(row["retry_any_method"]),
     )
-
-
-def join(base_url: str, resource_path: str) -> str:
-    """The base URL with the resource path after it, and one slash between them."""
-    if not resource_path:
-        return base_url
-    return f"{base_url.rstrip('/')}/{resource_path.lstrip('/')}"

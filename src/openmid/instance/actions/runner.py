@@ -7,11 +7,15 @@ result and the next step's job are one commit.
 from __future__ import annotations
 
 import http
+import json
 import sqlite3
+from typing import Any
 
 import msgspec
 
 from openmid.diagnosis import diagnose_answer
+from openmid.instance.actions import inputs as declarations
+from openmid.instance.actions import values
 from openmid.instance.actions.ad_hoc import AdHocRequest
 from openmid.instance.actions.planner import Plan, plan
 from openmid.instance.actions.reselection import choose_anew
@@ -24,7 +28,7 @@ from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import statements
 from openmid.wire.messages import JobResult, Released, ResultsAnswer
-from openmid.wire.probes import Failure, ProbeResult
+from openmid.wire.probes import Failure, ProbeResult, SoapFault
 
 SQL = statements("openmid.instance.actions", "execution.sql")
 OUTCOME_UNKNOWN = Failure(
@@ -34,6 +38,8 @@ OUTCOME_UNKNOWN = Failure(
 )
 
 
+AD_HOC = {"action": "", "version": 0, "inputs": "{}", "output_plan": "[]", "priority": queue.INTERACTIVE}
+"""What an execution without an action has in an action's columns."""
 CANCELLED = "cancelled"
 NEVER_SENT = Failure(CANCELLED, "the call was cancelled before a MID Server took it: nothing was sent to the partner")
 LOST = {
@@ -62,18 +68,34 @@ class KeyReusedError(InstanceError):
     """Raised when an Idempotency-Key is used for another action than the first time."""
 
 
-def start(action_name: str, user: str, idempotency_key: str | None = None, priority: int = queue.INTERACTIVE) -> str:
-    """Start an execution, and wait until it is on the disk. Returns its sys_id.
+def test(action_name: str, user: str, inputs: dict[str, Any]) -> str:
+    """Run Test: the action as it is being edited. Waits until the execution is on the disk; returns its sys_id.
 
     Raises:
-        NoSuchActionError, KeyReusedError, QueueFullError.
+        NoSuchActionError, InputError, QueueFullError.
     """
-    return writer().run(lambda connection: begin(connection, action_name, user, idempotency_key, priority))
+    return writer().run(
+        lambda connection: begin(connection, action_name, user, None, queue.INTERACTIVE, inputs, draft=True)
+    )
 
 
-def begin(connection: Connection, action_name: str, user: str, key: str | None, priority: int = queue.STANDARD) -> str:
-    """Plan every step of the action as it stands now, and begin the first. With a `key` seen before: that execution."""
-    action = connection.first(SQL["action"], name=action_name)
+def begin(
+    connection: Connection,
+    action_name: str,
+    user: str,
+    key: str | None,
+    priority: int = queue.STANDARD,
+    inputs: dict[str, Any] | None = None,
+    draft: bool = False,
+) -> str:
+    """Plan every step of the action, and begin the first. With a `key` seen before: that execution.
+
+    The action is the published version; the draft where it was never published, or is asked for.
+
+    Raises:
+        NoSuchActionError, InputError, KeyReusedError, QueueFullError.
+    """
+    action = connection.first(SQL["action"], name=action_name, draft=int(draft))
     if action is None:
         raise NoSuchActionError(
             f"there is no action named {action_name}", "look at the list of actions in Workflow Studio"
@@ -81,9 +103,18 @@ def begin(connection: Connection, action_name: str, user: str, key: str | None, 
     before = _before(connection, user, key, action["sys_id"], action["name"])
     if before:
         return before
-    rows = connection.run(SQL["steps"], action=action["sys_id"])
+    given = declarations.read(declarations.declared(json.loads(action["inputs"])), inputs or {})
+    rows = connection.run(SQL["steps"], action=action["sys_id"], version=action["version"])
     plans = [(row["name"], plan(candidates.complete(connection, row))) for row in rows]
-    return _insert(connection, plans, user, key, priority, action["sys_id"], action["name"])
+    what = {
+        "action": action["sys_id"],
+        "action_name": action["name"],
+        "version": action["number"],
+        "inputs": json.dumps(given),
+        "output_plan": action["outputs"],
+        "priority": priority,
+    }
+    return _insert(connection, plans, user, key, what)
 
 
 def begin_request(connection: Connection, alias: str, request: AdHocRequest, user: str, key: str | None) -> str:
@@ -101,15 +132,8 @@ def begin_request(connection: Connection, alias: str, request: AdHocRequest, use
     before = _before(connection, user, key, "", name)
     if before:
         return before
-    return _insert(
-        connection,
-        [("Request", request.planned(candidates.complete(connection, row)))],
-        user,
-        key,
-        queue.INTERACTIVE,
-        "",
-        name,
-    )
+    plans = [("Request", request.planned(candidates.complete(connection, row)))]
+    return _insert(connection, plans, user, key, AD_HOC | {"action_name": name})
 
 
 def begin_again(connection: Connection, execution: str, user: str, key: str | None) -> str:
@@ -122,12 +146,13 @@ def begin_again(connection: Connection, execution: str, user: str, key: str | No
     if before is None:
         raise NoSuchExecutionError(f"there is no execution {execution}", "look at the list of executions")
     if before["action"]:
-        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE)
+        given, draft = json.loads(before["inputs"]), before["version"] == 0
+        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE, given, draft)
     rows = connection.run(SQL["step_details"], execution=execution)
     plans = [(row["name"], msgspec.json.decode(row["plan"], type=Plan)) for row in rows]
     name = before["action_name"]
     return _before(connection, user, key, "", name) or _insert(
-        connection, plans, user, key, queue.INTERACTIVE, "", name
+        connection, plans, user, key, AD_HOC | {"action_name": name}
     )
 
 
@@ -142,16 +167,9 @@ def _before(connection: Connection, user: str, key: str | None, action: str, nam
 
 
 def _insert(
-    connection: Connection,
-    plans: list[tuple[str, Plan]],
-    user: str,
-    key: str | None,
-    priority: int,
-    action: str,
-    name: str,
+    connection: Connection, plans: list[tuple[str, Plan]], user: str, key: str | None, what: dict[str, Any]
 ) -> str:
     execution = new_id()
-    what = {"action": action, "action_name": name, "priority": priority}
     connection.change(SQL["insert_execution"], sys_id=execution, now=clock.now(), user=user, key=key, **what)
     for position, (step, planned) in enumerate(plans):
         text = msgspec.json.encode(planned).decode()
@@ -183,7 +201,7 @@ def take(connection: Connection, mid: str, results: list[JobResult], released: l
         (answer.late if outcome == "late" else answer.accepted).append(each.sys_id)
         step = connection.first(SQL["step_of_item"], item=each.sys_id) if outcome == "accepted" else None
         if step is not None:
-            _end_step(connection, step, _failure(each.result, step), response, _proof(connection, mid))
+            _end_answered(connection, step, each.result, response, _proof(connection, mid))
     for given in released:
         lost = queue.release(connection, mid, given)
         if lost is not None:
@@ -224,7 +242,10 @@ def _continue(connection: Connection, execution: str, *, first: bool = False) ->
         _end_execution(connection, execution, "Completed")
         return
     planned = msgspec.json.decode(step["plan"], type=Plan)
-    if planned.probe is None:
+    if planned.template is not None:
+        planned = values.filled(connection, planned, execution)
+        connection.change(SQL["fill_step"], sys_id=step["sys_id"], plan=msgspec.json.encode(planned).decode())
+    if planned.probe is None or planned.failure is not None:
         assert planned.failure is not None
         _end_step(connection, step, planned.failure)
         return
@@ -239,8 +260,21 @@ def _continue(connection: Connection, execution: str, *, first: bool = False) ->
     connection.change(SQL["begin_step"], sys_id=step["sys_id"], now=clock.now(), item=item, mid_server=chosen.name)
 
 
+def _end_answered(connection: Connection, step: sqlite3.Row, result: ProbeResult, response: str, proof: str) -> None:
+    failure = _failure(result, step)
+    found, unread = (
+        values.of_step(msgspec.json.decode(step["plan"], type=Plan), result) if failure is None else ({}, None)
+    )
+    _end_step(connection, step, failure or unread, response, proof, found)
+
+
 def _end_step(
-    connection: Connection, step: sqlite3.Row, failure: Failure | None, response: str = "", proof: str = ""
+    connection: Connection,
+    step: sqlite3.Row,
+    failure: Failure | None,
+    response: str = "",
+    proof: str = "",
+    outputs: dict[str, Any] | None = None,
 ) -> None:
     connection.change(
         SQL["end_step"],
@@ -250,6 +284,7 @@ def _end_step(
         response=response,
         fips_proof=proof,
         error=msgspec.json.encode(failure).decode() if failure else "",
+        outputs=json.dumps(outputs or {}),
     )
     if failure is None or (failure.code != CANCELLED and msgspec.json.decode(step["plan"], type=Plan).goes_on):
         _continue(connection, step["execution"])
@@ -265,7 +300,8 @@ def _state(failure: Failure | None) -> str:
 
 
 def _end_execution(connection: Connection, execution: str, state: str) -> None:
-    connection.change(SQL["end_execution"], execution=execution, state=state, now=clock.now())
+    outputs = json.dumps(values.of_action(connection, execution)) if state == "Completed" else "{}"
+    connection.change(SQL["end_execution"], execution=execution, state=state, now=clock.now(), outputs=outputs)
     connection.wakes.append(f"execution:{execution}")
 
 
@@ -273,9 +309,11 @@ def _failure(result: ProbeResult, step: sqlite3.Row) -> Failure | None:
     """Why the step failed: the call's failure, or a status of 400 and more."""
     if result.failure is not None or result.status_code is None:
         return result.failure or Failure("no_answer", "the MID Server reported neither an answer nor a failure")
-    if result.status_code < 400:
+    if result.status_code < 400 and result.fault is None:
         return None
     host = msgspec.json.decode(step["plan"], type=Plan).target_host
+    if result.fault is not None:
+        return _fault(host, result.fault)
     cause = diagnose_answer(result.status_code, result.body, host, result.tls.client_subject)
     if cause:
         return Failure(cause.code, cause.message, cause.remedy)
@@ -287,6 +325,15 @@ def _failure(result: ProbeResult, step: sqlite3.Row) -> Failure | None:
         "http_status",
         f"{host} answered {result.status_code}{phrase}",
         "the connection works; the partner's answer in the step's output says what it did not like",
+    )
+
+
+def _fault(host: str, fault: SoapFault) -> Failure:
+    code = f"{fault.code}/{fault.subcode}" if fault.subcode else fault.code
+    return Failure(
+        "soap_fault",
+        f"{host} answered a SOAP fault, {code}: {fault.reason}"[:1000],
+        "the connection works; the fault in the step's output says what the partner did not like",
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -36,6 +37,14 @@ MAX_WAIT_S = 60
 MAX_KEY = 255
 MAX_REQUEST = 8 * 1024 * 1024
 """Bytes of an ad hoc request: a body of 5 MB in base64, and some headers."""
+
+
+class Inputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an action is started with."""
+
+    inputs: dict[str, Any] = {}
+
+
 _WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.IGNORECASE)
 
 
@@ -88,10 +97,10 @@ def _allowed(found: Caller, may: bool, what: str, roles: frozenset[str]) -> Call
 async def execute(request: Request) -> Response:
     """202 with `Location` once the execution is on the disk; 200 with its details when it ends within `Prefer: wait=N`."""
     user = await operator(request)
-    _no_inputs(await body(request))
+    inputs = _inputs(await body(request))
     name, key, wait = request.path_params["name"], _key(request), _wait(request)
     priority = queue.EXPEDITED if wait else queue.STANDARD
-    return await _started(wait, lambda connection: runner.begin(connection, name, user.username, key, priority))
+    return await _started(wait, lambda connection: runner.begin(connection, name, user.username, key, priority, inputs))
 
 
 async def ad_hoc(request: Request) -> Response:
@@ -164,16 +173,15 @@ def _wait(request: Request) -> int:
     return min(int(found[1]), MAX_WAIT_S) if found else 0
 
 
-def _no_inputs(raw: bytes) -> None:
-    """An action has no inputs yet: the body is empty, or an empty object."""
+def _inputs(raw: bytes) -> dict[str, Any]:
+    """The inputs in a body: `{"inputs": {name: value}}`; an empty body has none."""
     try:
-        sent = msgspec.json.decode(raw) if raw.strip() else {}
-    except (msgspec.DecodeError, RecursionError):
-        sent = None
-    if sent not in ({}, {"inputs": {}}):
+        sent = msgspec.json.decode(raw, type=Inputs) if raw.strip() else Inputs()
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Refused(
-            400, "bad_body", "the body is not an empty JSON object", "actions have no inputs: send {} or nothing"
-        )
+            400, "bad_body", f"the body is not understood: {error}", 'send {"inputs": {"name": "value"}}, or nothing'
+        ) from None
+    return sent.inputs
 
 
 ROUTES = [

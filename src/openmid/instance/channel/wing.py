@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.actions.ad_hoc import BadRequestError
 from openmid.instance.actions.details import NoSuchExecutionError
+from openmid.instance.actions.inputs import InputError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
 from openmid.instance.channel import execute, metrics, mid
 from openmid.instance.channel.http import Json, Refused
@@ -28,6 +29,7 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (NoSuchExecutionError, 404),
     (NoSuchAliasError, 404),
     (BadRequestError, 400),
+    (InputError, 400),
     (KeyReusedError, 422),
     (TooManyAttempts, 429),
     (QueueFullError, 429),

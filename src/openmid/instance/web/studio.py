@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -14,8 +14,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from openmid.instance.actions import runner, validation
-from openmid.instance.actions.forms import ActionForm, RestStepForm
-from openmid.instance.actions.models import Action, Execution, RestStep
+from openmid.instance.actions.forms import ActionForm, StepForm
+from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias
 from openmid.instance.errors import InstanceError
 from openmid.instance.web import labels
@@ -42,13 +42,13 @@ class ActionPageForm(ActionForm):
         widgets: ClassVar = {"name": TextWidget, "description": TextareaWidget(attrs={"rows": 3})}
 
 
-class RestStepPageForm(RestStepForm):
+class StepPageForm(StepForm):
     """The REST step's form as a page: headers and query parameters are rows."""
 
     headers = PairsField(label="Headers")
     query = PairsField(label="Query parameters")
 
-    class Meta(RestStepForm.Meta):
+    class Meta(StepForm.Meta):
         labels: ClassVar = {"connection_alias": "Connection Alias"}
         widgets: ClassVar = {
             "name": TextWidget,
@@ -71,14 +71,14 @@ class RestStepPageForm(RestStepForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["connection_alias"].empty_label = "Select value"  # type: ignore[attr-defined]
-        self.fields["method"].choices = [(method, method) for method in RestStep.Method.values]  # type: ignore[attr-defined]
+        self.fields["method"].choices = [(method, method) for method in Step.Method.values]  # type: ignore[attr-defined]
         for name in ("headers", "query"):
             self.fields[name].validators = [validation.headers if name == "headers" else validation.query]
 
     def clean(self) -> dict[str, Any]:
         """What the form does not show does not count."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if cleaned.get("connection") == RestStep.Connection.ALIAS:
+        if cleaned.get("connection") == Step.Connection.ALIAS:
             cleaned["inline_url"] = ""
         else:
             cleaned["connection_alias"] = None
@@ -92,7 +92,7 @@ class TestForm(DialogForm):
 
     def get_before_template_context(self, request: HttpRequest, object_id: str | None = None) -> dict[str, Any]:
         tested = get_object_or_404(Action, pk=object_id)
-        return {"action": tested, "steps": tested.steps.select_related("connection_alias")}
+        return {"action": tested, "steps": tested.draft.select_related("connection_alias")}
 
 
 @admin.register(Action, site=site)
@@ -110,7 +110,7 @@ class ActionAdmin(Admin):
         actions: QuerySet[Any] = super().get_queryset(request)
         last = Execution.objects.filter(action=OuterRef("pk")).order_by("-sys_created_on")
         annotated: QuerySet[Any] = actions.annotate(
-            count=Count("steps"),
+            count=Count("steps", filter=Q(steps__version=None)),
             state=Subquery(last.values("state")[:1]),
             ran=Subquery(last.values("sys_created_on")[:1]),
         )
@@ -136,7 +136,7 @@ class ActionAdmin(Admin):
     def test(self, request: HttpRequest, form: TestForm, object_id: str) -> HttpResponse:
         tested = get_object_or_404(Action, pk=object_id)
         try:
-            execution = runner.start(tested.name, request.user.get_username())
+            execution = runner.test(tested.name, request.user.get_username(), {})
         except InstanceError as error:
             messages.error(request, f"{error}. {error.hint}")
             return _leave(_editor(object_id))
@@ -175,7 +175,7 @@ class ActionAdmin(Admin):
         edited = get_object_or_404(Action, pk=object_id)
         if not self.has_view_permission(request, edited):
             raise PermissionDenied
-        steps = list(edited.steps.all())
+        steps = list(edited.draft)
         chosen = request.GET.get("step") or (steps[0].pk if steps else "")
         form = self._form(request, edited, chosen, steps)
         if request.method == "POST":
@@ -189,29 +189,29 @@ class ActionAdmin(Admin):
             "steps": steps,
             "chosen": chosen,
             "form": form,
-            "is_step": isinstance(form, RestStepForm),
+            "is_step": isinstance(form, StepForm),
             "may_change": self.has_change_permission(request, edited),
             "actions_detail": self._detail_buttons(request, object_id),
             "has_delete_permission": self.has_delete_permission(request, edited),
         }
         return TemplateResponse(request, "openmid/editor.html", context)
 
-    def _form(self, request: HttpRequest, edited: Action, chosen: str, steps: list[RestStep]) -> Any:
+    def _form(self, request: HttpRequest, edited: Action, chosen: str, steps: list[Step]) -> Any:
         data = request.POST if request.method == "POST" else None
         if chosen == PROPERTIES:
             return ActionPageForm(data, instance=edited)
         if chosen == NEW:
             order = max((step.order for step in steps), default=0) + 1
-            return RestStepPageForm(data, instance=RestStep(action=edited, order=order))
+            return StepPageForm(data, instance=Step(action=edited, order=order))
         found = [step for step in steps if step.pk == chosen]
         if chosen and not found:
             raise Http404(f"{edited} has no such step")
-        return RestStepPageForm(data, instance=found[0]) if found else None
+        return StepPageForm(data, instance=found[0]) if found else None
 
     def _post(self, request: HttpRequest, edited: Action, form: Any) -> HttpResponse | None:
         if not self.has_change_permission(request, edited):
             raise PermissionDenied
-        if "_delete_step" in request.POST and isinstance(form, RestStepForm) and not form.instance._state.adding:
+        if "_delete_step" in request.POST and isinstance(form, StepForm) and not form.instance._state.adding:
             form.instance.delete()
             messages.success(request, f"Step {form.instance.name} is deleted.")
             return HttpResponseRedirect(_editor(edited.pk))
@@ -219,7 +219,7 @@ class ActionAdmin(Admin):
             return None
         saved = form.save()
         messages.success(request, "Saved.")
-        is_step = isinstance(saved, RestStep)
+        is_step = isinstance(saved, Step)
         return HttpResponseRedirect(f"{_editor(edited.pk)}?step={saved.pk if is_step else PROPERTIES}")
 
     def _detail_buttons(self, request: HttpRequest, object_id: str) -> Any:

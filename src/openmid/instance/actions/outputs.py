@@ -1,0 +1,185 @@
+"""What a step reads from its partner's answer: JSON path (RFC 9535), XPath 1.0, headers.
+
+outputs  [{"name", "source", "expression", "type"}]
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import msgspec
+from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError
+from lxml import etree
+
+from openmid.instance.actions.inputs import Input, InputError, fitting
+from openmid.instance.errors import InstanceError
+
+Source = Literal["json_path", "xpath", "header", "status", "body"]
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+MOST = 100
+MOST_CHARACTERS = 64 * 1024
+EXAMPLES = {"json_path": "$.order.id", "xpath": "//*[local-name()='id']", "header": "Location"}
+_PATHS = JSONPathEnvironment()
+for _name in ("match", "search"):  # a pattern may take longer than any answer is worth
+    _PATHS.function_extensions.pop(_name)
+
+
+class OutputError(InstanceError):
+    """Raised when an output cannot be read from an answer."""
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One output: where it is read, and in which type."""
+
+    name: str
+    source: Source
+    expression: str = ""
+    type: Literal["string", "integer", "number", "boolean", "json"] = "string"
+
+
+def declared(value: Any) -> list[Output]:
+    """The outputs as they are declared.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    try:
+        found = msgspec.convert(value, list[Output])
+    except msgspec.ValidationError as error:
+        example = '[{"name": "id", "source": "json_path", "expression": "$.id"}]'
+        raise ValueError(f"{error}: outputs are a list such as {example}.") from None
+    names = [each.name for each in found]
+    for each in found:
+        if not _NAME.fullmatch(each.name):
+            raise ValueError(f"“{each.name}” cannot be a name: letters, digits and underscore, no digit first.")
+        if names.count(each.name) > 1:
+            raise ValueError(f"There are two outputs of the name {each.name}.")
+        check(each)
+    if len(found) > MOST:
+        raise ValueError(f"A step has at most {MOST} outputs.")
+    return found
+
+
+def check(output: Output) -> None:
+    """Whether an output's expression can be understood.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    if output.source not in ("json_path", "xpath", "header"):
+        return
+    if not output.expression.strip():
+        raise ValueError(f"Output {output.name} needs an expression, such as {EXAMPLES[output.source]}.")
+    try:
+        if output.source == "json_path":
+            _json_path(output.expression)
+        elif output.source == "xpath":
+            etree.XPath(output.expression)
+    except (JSONPathError, etree.XPathError) as error:
+        raise ValueError(f"Output {output.name}: {output.expression} is not understood: {error}.") from None
+
+
+def evaluate(outputs: Sequence[Output], status_code: int, headers: list[tuple[str, str]], body: str) -> dict[str, Any]:
+    """The outputs by name; None for what the answer does not have.
+
+    Raises:
+        OutputError: the body is not JSON or XML where an output needs it, or a value is not of the output's type.
+    """
+    answer = _Answer(status_code, headers, body)
+    return {each.name: _typed(each, _READ[each.source](answer, each)) for each in outputs}
+
+
+class _Answer:
+    """An answer, parsed once."""
+
+    def __init__(self, status_code: int, headers: list[tuple[str, str]], body: str) -> None:
+        self.status_code, self.headers, self.body = status_code, headers, body
+
+    @cached_property
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise OutputError(f"the body is not JSON ({error})", "look at the body in the step's output") from None
+
+    @cached_property
+    def xml(self) -> Any:
+        try:
+            return lxml_fromstring(self.body.encode())
+        except (etree.XMLSyntaxError, ValueError) as error:
+            raise OutputError(f"the body is not XML ({error})", "look at the body in the step's output") from None
+
+
+def lxml_fromstring(raw: bytes) -> Any:
+    """A document's root: no entity is expanded, nothing fetched.
+
+    Raises:
+        etree.XMLSyntaxError, ValueError: no XML, or one with a DOCTYPE.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    root = etree.fromstring(raw, parser)
+    if root.getroottree().docinfo.doctype:
+        raise ValueError("it has a DOCTYPE")
+    return root
+
+
+def _by_json_path(answer: _Answer, output: Output) -> Any:
+    found = _json_path(output.expression).find(answer.json).values()
+    if output.type == "json" and not _is_singular(output.expression):
+        return found
+    return found[0] if found else None
+
+
+def _by_xpath(answer: _Answer, output: Output) -> Any:
+    known = {prefix: uri for each in answer.xml.iter() for prefix, uri in each.nsmap.items() if prefix}
+    try:
+        found = answer.xml.getroottree().xpath(output.expression, namespaces=known, smart_strings=False)
+    except etree.XPathError as error:
+        raise OutputError(f"output {output.name}: {output.expression}: {error}", "look at its expression") from None
+    if not isinstance(found, list):
+        return found
+    texts = [each if isinstance(each, str) else "".join(each.itertext()) for each in found]
+    return texts if output.type == "json" else (texts[0] if texts else None)
+
+
+def _by_header(answer: _Answer, output: Output) -> str | None:
+    name = output.expression.strip().lower()
+    return next((value for key, value in answer.headers if key.lower() == name), None)
+
+
+_READ: dict[str, Callable[[_Answer, Output], Any]] = {
+    "json_path": _by_json_path,
+    "xpath": _by_xpath,
+    "header": _by_header,
+    "status": lambda answer, _: answer.status_code,
+    "body": lambda answer, _: answer.body,
+}
+
+
+def _typed(output: Output, value: Any) -> Any:
+    if value is None or output.type == "json":
+        return value
+    if output.type == "string":
+        value = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if len(value) > MOST_CHARACTERS:
+            raise OutputError(f"output {output.name} is longer than {MOST_CHARACTERS:,} characters", "read less of it")
+        return value
+    try:
+        return fitting(Input(output.name, type=output.type), value.strip() if isinstance(value, str) else value)
+    except InputError:
+        raise OutputError(
+            f"output {output.name} is {str(value)[:60]!r}, which is not of type {output.type}", "look at its type"
+        ) from None
+
+
+def _is_singular(expression: str) -> bool:
+    return bool(_json_path(expression).singular_query())
+
+
+@lru_cache(maxsize=256)
+def _json_path(expression: str) -> Any:
+    return _PATHS.compile(expression)

@@ -1,0 +1,85 @@
+"""What an execution's data pills stand for: its inputs, and what its steps have brought so far."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+
+from openmid.instance.actions import fill, inputs, outputs, pills
+from openmid.instance.actions.planner import Plan
+from openmid.instance.errors import InstanceError
+from openmid.instance.records.database import Connection
+from openmid.instance.records.statements import statements
+from openmid.wire.probes import Attachment, Failure, ProbeResult
+
+SQL = statements("openmid.instance.actions", "execution.sql")
+
+
+def read(connection: Connection, execution: str) -> dict[str, Any]:
+    """`{"inputs": {name: value}, "steps": {name: {status_code, headers, body, attachment, outputs}}}`; of steps with one
+    name the last counts."""
+    row = connection.first(SQL["inputs"], execution=execution)
+    steps = connection.run(SQL["brought"], execution=execution)
+    return {
+        "inputs": json.loads(row["inputs"]) if row else {},
+        "steps": {step["name"]: _brought(step["outputs"], step["result"]) for step in steps},
+    }
+
+
+def _brought(found: str, result: str | None) -> dict[str, Any]:
+    answer = msgspec.json.decode(result, type=ProbeResult) if result else ProbeResult(started=0)
+    return {
+        "status_code": answer.status_code,
+        "headers": {name.lower(): value for name, value in reversed(answer.headers)},
+        "body": body(answer),
+        "attachment": answer.attachment.sys_id if answer.attachment else None,
+        "outputs": json.loads(found),
+    }
+
+
+def body(answer: ProbeResult) -> str:
+    """An answer's body as text; a binary one's bytes as UTF-8, as far as they are."""
+    if not answer.body_is_base64:
+        return answer.body
+    return base64.b64decode(answer.body).decode(errors="replace")
+
+
+def filled(connection: Connection, planned: Plan, execution: str) -> Plan:
+    """The plan with its pills filled in; with a `failure` where that cannot be done."""
+    if planned.template is None or planned.probe is None:
+        return planned
+    try:
+        probe = fill.filled(
+            planned.template, planned.probe, read(connection, execution), lambda sys_id: _attachment(connection, sys_id)
+        )
+    except InstanceError as error:
+        return msgspec.structs.replace(planned, failure=Failure("bad_input", str(error), error.hint))
+    return msgspec.structs.replace(planned, probe=probe, template=None)
+
+
+def _attachment(connection: Connection, sys_id: str) -> Attachment:
+    row = connection.first(SQL["attachment"], sys_id=sys_id)
+    if row is None:
+        raise fill.FillError(f"there is no attachment {sys_id or 'where the step asks for one'}", "upload it first")
+    return Attachment(row["sys_id"], row["size_bytes"], row["content_type"], row["file_name"])
+
+
+def of_step(planned: Plan, answer: ProbeResult) -> tuple[dict[str, Any], Failure | None]:
+    """The step's outputs, and why they cannot be read from the answer."""
+    if not planned.outputs or answer.status_code is None:
+        return {}, None
+    try:
+        return outputs.evaluate(planned.outputs, answer.status_code, answer.headers, body(answer)), None
+    except InstanceError as error:
+        return {}, Failure("output_not_read", str(error), error.hint)
+
+
+def of_action(connection: Connection, execution: str) -> dict[str, Any]:
+    """The action's outputs when it has ended."""
+    row = connection.first(SQL["inputs"], execution=execution)
+    declared = inputs.declared_outputs(json.loads(row["output_plan"])) if row else []
+    known = read(connection, execution) if declared else {}
+    return {each.name: pills.whole(each.value, known) for each in declared}

@@ -1,0 +1,275 @@
+"""Data pills, inputs, outputs: pure functions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openmid.instance.actions import fill, inputs, outputs, pills
+from openmid.wire.probes import Attachment, RestProbe
+
+VALUES: dict[str, Any] = {
+    "inputs": {"id": 42, "name": 'O"Neil & <Co>', "list": [1, None], "gone": None, "yes": True, "dots": ".."},
+    "steps": {
+        "Get v1.2": {
+            "status_code": 201,
+            "body": "text",
+            "headers": {"location": "/x/1"},
+            "outputs": {"token": "t0k"},
+            "attachment": "a" * 32,
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("no pill {{ nor {{other.x}}", "no pill {{ nor {{other.x}}"),
+        ("{{inputs.id}}/{{ inputs.gone }}/{{inputs.unknown}}", "42//"),
+        ("{{inputs.list}} {{inputs.yes}}", "[1, null] true"),
+        ("{{steps.Get v1.2.outputs.token}} {{steps.Get v1.2.status_code}}", "t0k 201"),
+        ("{{steps.Get v1.2.headers.Location}} {{steps.Get v1.2.body}}", "/x/1 text"),
+        ("{{steps.Get v1.2.attachment}}", "a" * 32),
+        ("{{steps.Nobody.body}}", ""),
+    ],
+)
+def test_plain(text: str, filled: str) -> None:
+    assert pills.plain(text, VALUES) == filled
+
+
+def test_a_value_is_never_syntax() -> None:
+    body = '{"id": {{inputs.id}}, "name": "Mr {{inputs.name}}", "raw": {{inputs.name}}, "gone": {{inputs.gone}}}'
+    assert json.loads(pills.json_text(body, VALUES)) == {
+        "id": 42,
+        "name": 'Mr O"Neil & <Co>',
+        "raw": 'O"Neil & <Co>',
+        "gone": None,
+    }
+    document = ElementTree.fromstring(pills.xml("<a b='{{inputs.name}}'>{{inputs.name}}</a>", VALUES))
+    assert (document.text, document.get("b")) == ('O"Neil & <Co>', 'O"Neil & <Co>')
+    assert pills.path("/a/{{inputs.name}}", VALUES) == "/a/O%22Neil%20%26%20%3CCo%3E"
+    with pytest.raises(pills.PillError, match="leads elsewhere"):
+        pills.path("/a/{{inputs.dots}}/b", VALUES)
+    with pytest.raises(pills.PillError, match="XML cannot hold"):
+        pills.xml("<a>{{inputs.x}}</a>", {"inputs": {"x": "\x00"}})
+
+
+@given(st.text(), st.text(alphabet='ab"\\ {}:,'))
+def test_json_stays_json(value: str, around: str) -> None:
+    values = {"inputs": {"x": value}}
+    body = json.dumps({"a": around}).replace('"a"', '"{{inputs.x}}"', 1) + " "
+    filled = json.loads(pills.json_text(body, values))
+    assert filled == {value: around}
+
+
+def test_pills_that_mean_nothing() -> None:
+    for text in ("steps.x", "steps.x.status", "steps..body"):
+        with pytest.raises(pills.PillError, match="is not a data pill"):
+            pills.parse(text)
+    assert pills.renamed("{{steps.A.body}} {{ steps.A.outputs.x }} {{steps.AB.body}}", "A", "B") == (
+        "{{steps.B.body}} {{ steps.B.outputs.x }} {{steps.AB.body}}"
+    )
+
+
+def test_a_pill_alone_keeps_its_type() -> None:
+    assert pills.whole(" {{inputs.list}} ", VALUES) == [1, None]
+    assert pills.whole("n {{inputs.id}}", VALUES) == "n 42"
+
+
+def test_a_whole_request() -> None:
+    template = fill.Template(
+        base_url="mauth://host/base/",
+        path="/orders/{{inputs.id}}",
+        headers=[("X-Name", "{{inputs.id}}")],
+        query=[("q", "{{inputs.name}}")],
+        body_kind="form",
+        form=[("a", "{{inputs.name}}"), ("a", "2")],
+    )
+    probe = fill.filled(template, RestProbe(url="", method="POST"), VALUES, _lookup)
+    assert probe.url == "mauth://host/base/orders/42"
+    assert probe.headers == [("X-Name", "42"), ("Content-Type", "application/x-www-form-urlencoded")]
+    assert (probe.query, probe.body) == ([("q", 'O"Neil & <Co>')], "a=O%22Neil+%26+%3CCo%3E&a=2")
+
+
+def test_attachments_are_looked_up() -> None:
+    template = fill.Template(
+        base_url="https://h",
+        path="",
+        headers=[],
+        query=[],
+        body_kind="multipart",
+        parts=[
+            fill.PartTemplate("file", attachment="{{steps.Get v1.2.attachment}}"),
+            fill.PartTemplate("note", value="{{inputs.id}}"),
+        ],
+    )
+    file, note = fill.filled(template, RestProbe(url="", method="POST"), VALUES, _lookup).parts
+    assert file.attachment is not None
+    assert (file.attachment.sys_id, file.file_name, note.value) == ("a" * 32, "f.bin", "42")
+
+
+def test_a_value_that_no_header_can_hold() -> None:
+    template = fill.Template("https://h", "", [("X-A", "{{inputs.x}}")], [])
+    with pytest.raises(fill.FillError, match="line break"):
+        fill.filled(template, RestProbe(url=""), {"inputs": {"x": "a\r\nHost: evil"}}, _lookup)
+
+
+def test_a_body_that_grew_too_large() -> None:
+    template = fill.Template("https://h", "", [], [], body="{{inputs.x}}" * 6)
+    with pytest.raises(fill.FillError, match="larger than 5 MB"):
+        fill.filled(template, RestProbe(url=""), {"inputs": {"x": "x" * 1024 * 1024}}, _lookup)
+
+
+def _lookup(sys_id: str) -> Attachment:
+    return Attachment(sys_id, 5, "text/plain", "f.bin")
+
+
+DECLARED = [
+    {"name": "s", "mandatory": True},
+    {"name": "i", "type": "integer", "default": 7},
+    {"name": "n", "type": "number"},
+    {"name": "b", "type": "boolean"},
+    {"name": "j", "type": "json"},
+    {"name": "a", "type": "attachment"},
+]
+
+
+def test_inputs_as_forms_and_scripts_send_them() -> None:
+    declared = inputs.declared(DECLARED)
+    found = inputs.read(declared, {"s": "x", "n": "1.5", "b": "true", "j": '{"a": 1}', "a": "b" * 32})
+    assert found == {"s": "x", "i": 7, "n": 1.5, "b": True, "j": {"a": 1}, "a": "b" * 32}
+    assert inputs.read(declared, {"s": "x", "i": 0, "b": False, "j": [1]})["i"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({}, "input s is missing"),
+        ({"s": "x", "zz": 1}, "no input zz"),
+        ({"s": 5}, "s is not of type string"),
+        ({"s": "\ud800"}, "s is not of type string"),
+        ({"s": "x", "i": "1.5"}, "i is not of type integer"),
+        ({"s": "x", "i": True}, "i is not of type integer"),
+        ({"s": "x", "n": "NaN"}, "n is not of type number"),
+        ({"s": "x", "b": "maybe"}, "b is not of type boolean"),
+        ({"s": "x", "b": 1}, "b is not of type boolean"),
+        ({"s": "x", "j": "{"}, "j is not of type json"),
+        ({"s": "x", "a": "../etc"}, "a is not of type attachment"),
+    ],
+)
+def test_inputs_that_do_not_fit(sent: dict[str, Any], said: str) -> None:
+    with pytest.raises(inputs.InputError, match=said):
+        inputs.read(inputs.declared(DECLARED), sent)
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("x", "inputs are a list"),
+        ([{"name": "1a"}], "cannot be a name"),
+        ([{"name": "a"}, {"name": "a"}], "two of the name"),
+        ([{"name": "a", "type": "date"}], "inputs are a list"),
+        ([{"name": "a", "type": "integer", "default": "x"}], "The default of input a"),
+        ([{"name": f"a{n}"} for n in range(101)], "at most 100"),
+    ],
+)
+def test_declarations_that_cannot_be(declared: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        inputs.declared(declared)
+
+
+def outputs_of(body: str, *declared: dict[str, str]) -> dict[str, Any]:
+    return outputs.evaluate(outputs.declared(list(declared)), 201, [("Location", "/a"), ("location", "/b")], body)
+
+
+def test_outputs_of_json() -> None:
+    body = '{"order": {"id": 42, "lines": [{"sku": "a"}, {"sku": "b"}], "paid": true}}'
+    found = outputs_of(
+        body,
+        {"name": "id", "source": "json_path", "expression": "$.order.id", "type": "integer"},
+        {"name": "text", "source": "json_path", "expression": "$.order.id"},
+        {"name": "first", "source": "json_path", "expression": "$..sku"},
+        {"name": "all", "source": "json_path", "expression": "$..sku", "type": "json"},
+        {"name": "order", "source": "json_path", "expression": "$.order.lines[0]", "type": "json"},
+        {"name": "paid", "source": "json_path", "expression": "$.order.paid", "type": "boolean"},
+        {"name": "gone", "source": "json_path", "expression": "$.nobody"},
+        {"name": "where", "source": "header", "expression": "LOCATION"},
+        {"name": "status", "source": "status", "type": "integer"},
+        {"name": "raw", "source": "body"},
+    )
+    assert found == {
+        "id": 42,
+        "text": "42",
+        "first": "a",
+        "all": ["a", "b"],
+        "order": {"sku": "a"},
+        "paid": True,
+        "gone": None,
+        "where": "/a",
+        "status": 201,
+        "raw": body,
+    }
+
+
+def test_outputs_of_xml() -> None:
+    body = '<s:E xmlns:s="urn:s"><s:B><p:id xmlns:p="urn:p" n="1"> 7 </p:id><p:id xmlns:p="urn:p">8</p:id></s:B></s:E>'
+    found = outputs_of(
+        body,
+        {"name": "id", "source": "xpath", "expression": "//p:id", "type": "integer"},
+        {"name": "all", "source": "xpath", "expression": "//p:id/text()", "type": "json"},
+        {"name": "attribute", "source": "xpath", "expression": "//*[local-name()='id']/@n"},
+        {"name": "count", "source": "xpath", "expression": "count(//p:id)", "type": "number"},
+        {"name": "gone", "source": "xpath", "expression": "/s:E/s:X"},
+    )
+    assert found == {"id": 7, "all": [" 7 ", "8"], "attribute": "1", "count": 2.0, "gone": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "output", "said"),
+    [
+        ("<a/>", {"name": "x", "source": "json_path", "expression": "$.a"}, "is not JSON"),
+        ("[" * 100_000, {"name": "x", "source": "json_path", "expression": "$.a"}, "is not JSON"),
+        ("{}", {"name": "x", "source": "xpath", "expression": "/a"}, "is not XML"),
+        (
+            '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+            {"name": "x", "source": "xpath", "expression": "/a"},
+            "is not XML",
+        ),
+        ("<a/>", {"name": "x", "source": "xpath", "expression": "//p:a"}, "prefix"),
+        (
+            '{"a": "z"}',
+            {"name": "x", "source": "json_path", "expression": "$.a", "type": "integer"},
+            "not of type integer",
+        ),
+        (
+            json.dumps({"a": "z" * 70_000}),
+            {"name": "x", "source": "json_path", "expression": "$.a"},
+            "longer than 65,536",
+        ),
+    ],
+)
+def test_answers_that_do_not_fit(body: str, output: dict[str, str], said: str) -> None:
+    with pytest.raises(outputs.OutputError, match=said):
+        outputs_of(body, output)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({"name": "x", "source": "json_path", "expression": "order"}, "is not understood"),
+        ({"name": "x", "source": "json_path", "expression": "$[?match(@.a, '(a+)+')]"}, "is not understood"),
+        ({"name": "x", "source": "json_path"}, "needs an expression"),
+        ({"name": "x", "source": "xpath", "expression": "//["}, "is not understood"),
+        ({"name": "x y", "source": "body"}, "cannot be a name"),
+        ({"name": "x", "source": "nothing"}, "outputs are a list"),
+    ],
+)
+def test_outputs_that_cannot_be(output: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        outputs.declared([output])
