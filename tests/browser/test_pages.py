@@ -97,18 +97,18 @@ def test_an_error_says_what_to_do_with_a_command_to_copy(page: Page, mid: FakeMi
 
 
 def test_rows_are_added_and_removed(page: Page, caller: str) -> None:
-    headers = page.locator("[data-pairs]").last
+    headers = page.locator("[data-pairs]", has=page.locator("[name=headers-name]"))
     for name in ("Accept", "Accept"):
         headers.get_by_role("button", name="Add row").click()
         headers.get_by_label("Name").last.fill(name)
         headers.get_by_label("Value").last.fill("a/b")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
-    headers = page.locator("[data-pairs]").last
+    headers = page.locator("[data-pairs]", has=page.locator("[name=headers-name]"))
     expect(headers.locator("[data-pair]")).to_have_count(3)
     headers.get_by_role("button", name="Remove this row").first.click()
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("[data-pairs]").last.locator("[data-pair]")).to_have_count(2)
+    expect(page.locator("[data-pairs]", has=page.locator("[name=headers-name]")).locator("[data-pair]")).to_have_count(2)
 
 
 def test_the_role_mid_server_signs_in_and_sees_mid_servers(chromium: Browser, instance: Standing) -> None:

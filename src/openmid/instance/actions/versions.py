@@ -22,7 +22,9 @@ def publish(action: Action) -> ActionVersion:
     """
     problems = references.of_action(action)
     if problems:
-        raise NotPublishedError(f"{action} cannot be published: {problems[0]}", "mend the step, then publish again")
+        raise NotPublishedError(
+            f"{action} cannot be published: {problems[0].rstrip('.')}", "mend the step, then publish again"
+        )
     if not action.draft.exists():
         raise NotPublishedError(f"{action} cannot be published: it has no steps", "add one")
     with transaction.atomic():

@@ -1,11 +1,13 @@
-"""Workflow Studio: the landing page, New > Action, the action editor with its outline and REST steps, Test."""
+"""Workflow Studio: the landing page, New > Action, the action editor with its outline, Test, Publish, versions."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import quote
 
+import msgspec
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
@@ -13,86 +15,27 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from openmid.instance.actions import runner, validation
-from openmid.instance.actions.forms import ActionForm, StepForm
+from openmid.instance.actions import references, runner, versions, wsdl
+from openmid.instance.actions.forms import StepForm
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias
 from openmid.instance.errors import InstanceError
 from openmid.instance.web import labels
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import (
-    Admin,
-    DialogForm,
-    SelectWidget,
-    SwitchWidget,
-    TextareaWidget,
-    TextWidget,
-    action,
+from openmid.instance.web.studio_forms import (
+    ActionPageForm,
+    CopyForm,
+    InputsForm,
+    OutputsForm,
+    PublishForm,
+    StepPageForm,
+    TestForm,
 )
-from openmid.instance.web.widgets import PairsField
+from openmid.instance.web.unfolded import Admin, action
 
-NEW = "new"
-PROPERTIES = "properties"
-
-
-class ActionPageForm(ActionForm):
-    """An action's name and description."""
-
-    class Meta(ActionForm.Meta):
-        widgets: ClassVar = {"name": TextWidget, "description": TextareaWidget(attrs={"rows": 3})}
-
-
-class StepPageForm(StepForm):
-    """The REST step's form as a page: headers and query parameters are rows."""
-
-    headers = PairsField(label="Headers")
-    query = PairsField(label="Query parameters")
-
-    class Meta(StepForm.Meta):
-        labels: ClassVar = {"connection_alias": "Connection Alias"}
-        widgets: ClassVar = {
-            "name": TextWidget,
-            "connection": SelectWidget,
-            "connection_alias": SelectWidget,
-            "inline_url": TextWidget,
-            "method": SelectWidget,
-            "resource_path": TextWidget(attrs={"placeholder": "/path"}),
-            "body": TextareaWidget(attrs={"rows": 6, "class": "om-mono", "spellcheck": "false"}),
-            "follow_redirects": SwitchWidget,
-            "retry_kind": SelectWidget,
-            "retry_count": TextWidget(attrs={"inputmode": "numeric"}),
-            "retry_interval": TextWidget(attrs={"inputmode": "numeric"}),
-            "retry_max_elapsed": TextWidget(attrs={"inputmode": "numeric"}),
-            "retry_statuses": TextWidget,
-            "retry_any_method": SwitchWidget,
-            "on_failure": SelectWidget,
-        }
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.fields["connection_alias"].empty_label = "Select value"  # type: ignore[attr-defined]
-        self.fields["method"].choices = [(method, method) for method in Step.Method.values]  # type: ignore[attr-defined]
-        for name in ("headers", "query"):
-            self.fields[name].validators = [validation.headers if name == "headers" else validation.query]
-
-    def clean(self) -> dict[str, Any]:
-        """What the form does not show does not count."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if cleaned.get("connection") == Step.Connection.ALIAS:
-            cleaned["inline_url"] = ""
-        else:
-            cleaned["connection_alias"] = None
-        return cleaned
-
-
-class TestForm(DialogForm):
-    """Test: what Run Test will do."""
-
-    form_before_template = "openmid/test_dialog.html"
-
-    def get_before_template_context(self, request: HttpRequest, object_id: str | None = None) -> dict[str, Any]:
-        tested = get_object_or_404(Action, pk=object_id)
-        return {"action": tested, "steps": tested.draft.select_related("connection_alias")}
+NEW = {"new": Step.Type.REST, "new-soap": Step.Type.SOAP}
+PANELS = {"properties": ActionPageForm, "inputs": InputsForm, "outputs": OutputsForm}
+"""What can be chosen in the Action Outline beside steps."""
 
 
 @admin.register(Action, site=site)
@@ -103,7 +46,7 @@ class ActionAdmin(Admin):
     search_fields = ("name", "description")
     show_add_link = False
     actions_list: ClassVar = ({"title": "New", "variant": "primary", "items": ["new_action"]},)
-    actions_detail = ("test",)
+    actions_detail = ("test", "publish", "copy", "all_versions")
     list_before_template = "openmid/studio_intro.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -134,21 +77,95 @@ class ActionAdmin(Admin):
         },
     )
     def test(self, request: HttpRequest, form: TestForm, object_id: str) -> HttpResponse:
-        tested = get_object_or_404(Action, pk=object_id)
         try:
-            execution = runner.test(tested.name, request.user.get_username(), {})
+            execution = runner.test(form.action.name, request.user.get_username(), form.values)
         except InstanceError as error:
             messages.error(request, f"{error}. {error.hint}")
             return _leave(_editor(object_id))
         return _leave(reverse("admin:actions_execution_change", args=[execution]))
 
+    @action(
+        description="Publish",
+        permissions=["change"],
+        dialog={
+            "title": "Publish action",
+            "description": "",
+            "form_class": PublishForm,
+            "form_submit_text": "Publish",
+        },
+    )
+    def publish(self, request: HttpRequest, form: PublishForm, object_id: str) -> HttpResponse:
+        try:
+            version = versions.publish(get_object_or_404(Action, pk=object_id))
+        except versions.NotPublishedError as error:
+            messages.error(request, f"{error}: {error.hint}.")
+        else:
+            messages.success(request, f"Version {version.number} is published.")
+        return _leave(_editor(object_id))
+
+    @action(
+        description="Copy",
+        permissions=["copy"],
+        dialog={"title": "Copy action", "description": "", "form_class": CopyForm, "form_submit_text": "Copy"},
+    )
+    def copy(self, request: HttpRequest, form: CopyForm, object_id: str) -> HttpResponse:
+        try:
+            copied = versions.copy(get_object_or_404(Action, pk=object_id), form.cleaned_data["name"])
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return _leave(_editor(object_id))
+        messages.success(request, f"{copied} is a copy.")
+        return _leave(_editor(copied.pk))
+
+    @action(description="Versions", permissions=["view"])
+    def all_versions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Who published what, and when; a version can become the draft again."""
+        edited = get_object_or_404(Action, pk=object_id)
+        if request.method == "POST":
+            if not self.has_change_permission(request, edited):
+                raise PermissionDenied
+            number = request.POST.get("restore", "")
+            restored = versions.restore(edited, int(number) if number.isdecimal() else 0)
+            messages.success(request, f"The draft is version {restored.number} again; publish it to run it.")
+            return HttpResponseRedirect(_editor(object_id))
+        context = {
+            **site.each_context(request),
+            "opts": Action._meta,
+            "title": f"Versions of {edited}",
+            "original": edited,
+            "versions": edited.versions.annotate(count=Count("steps")),
+            "changed": versions.is_changed(edited),
+            "may_change": self.has_change_permission(request, edited),
+        }
+        return TemplateResponse(request, "openmid/versions.html", context)
+
     def has_test_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may run an action."""
         return bool(request.user.has_perm("actions.add_execution"))
 
+    def has_copy_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may make an action of another one."""
+        return self.has_add_permission(request)
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.base_url)
-        return [path("base-url/", view, name="actions_action_base_url"), *super().get_urls()]
+        read = self.admin_site.admin_view(self.read_wsdl)
+        return [
+            path("base-url/", view, name="actions_action_base_url"),
+            path("wsdl/", read, name="actions_action_wsdl"),
+            *super().get_urls(),
+        ]
+
+    def read_wsdl(self, request: HttpRequest) -> JsonResponse:
+        """The operations of uploaded `documents`, for the editor: `{"operations": [wsdl.Operation]}` or `{"error"}`."""
+        if not self.has_change_permission(request) or request.method != "POST":
+            raise PermissionDenied
+        files = request.FILES.getlist("documents")
+        try:
+            found = wsdl.operations(wsdl.ordered({str(each.name): each.read(wsdl.MAX_BYTES + 1) for each in files}))
+        except wsdl.WsdlError as error:
+            return JsonResponse({"error": f"{error}: {error.hint}."}, status=400)
+        return JsonResponse({"operations": msgspec.to_builtins(found)})
 
     def base_url(self, request: HttpRequest) -> JsonResponse:
         """The Base URL of an alias, for the editor: `{"base_url": "mauth://host"}`."""
@@ -175,13 +192,16 @@ class ActionAdmin(Admin):
         edited = get_object_or_404(Action, pk=object_id)
         if not self.has_view_permission(request, edited):
             raise PermissionDenied
-        steps = list(edited.draft)
+        steps = list(edited.draft.select_related("connection_alias"))
         chosen = request.GET.get("step") or (steps[0].pk if steps else "")
+        if request.method == "POST" and (moved := self._moved(request, edited, steps)):
+            return moved
         form = self._form(request, edited, chosen, steps)
         if request.method == "POST":
-            answer = self._post(request, edited, form)
+            answer = self._post(request, edited, form, chosen)
             if answer is not None:
                 return answer
+        is_step = isinstance(form, StepForm)
         context = {
             **site.each_context(request),
             "opts": Action._meta,
@@ -189,7 +209,10 @@ class ActionAdmin(Admin):
             "steps": steps,
             "chosen": chosen,
             "form": form,
-            "is_step": isinstance(form, StepForm),
+            "is_step": is_step,
+            "is_soap": is_step and form.instance.type == Step.Type.SOAP,
+            "pills": _pills(edited, steps, form.instance.order if is_step else None),
+            "problems": references.of_action(edited),
             "may_change": self.has_change_permission(request, edited),
             "actions_detail": self._detail_buttons(request, object_id),
             "has_delete_permission": self.has_delete_permission(request, edited),
@@ -198,17 +221,18 @@ class ActionAdmin(Admin):
 
     def _form(self, request: HttpRequest, edited: Action, chosen: str, steps: list[Step]) -> Any:
         data = request.POST if request.method == "POST" else None
-        if chosen == PROPERTIES:
-            return ActionPageForm(data, instance=edited)
-        if chosen == NEW:
+        if chosen in PANELS:
+            return PANELS[chosen](data, instance=edited)
+        if chosen in NEW:
             order = max((step.order for step in steps), default=0) + 1
-            return StepPageForm(data, instance=Step(action=edited, order=order))
+            name = _free_name(NEW[chosen], steps)
+            return StepPageForm(data, instance=Step(action=edited, order=order, type=NEW[chosen], name=name))
         found = [step for step in steps if step.pk == chosen]
         if chosen and not found:
             raise Http404(f"{edited} has no such step")
         return StepPageForm(data, instance=found[0]) if found else None
 
-    def _post(self, request: HttpRequest, edited: Action, form: Any) -> HttpResponse | None:
+    def _post(self, request: HttpRequest, edited: Action, form: Any, chosen: str) -> HttpResponse | None:
         if not self.has_change_permission(request, edited):
             raise PermissionDenied
         if "_delete_step" in request.POST and isinstance(form, StepForm) and not form.instance._state.adding:
@@ -219,8 +243,24 @@ class ActionAdmin(Admin):
             return None
         saved = form.save()
         messages.success(request, "Saved.")
-        is_step = isinstance(saved, Step)
-        return HttpResponseRedirect(f"{_editor(edited.pk)}?step={saved.pk if is_step else PROPERTIES}")
+        return HttpResponseRedirect(f"{_editor(edited.pk)}?step={saved.pk if isinstance(saved, Step) else chosen}")
+
+    def _moved(self, request: HttpRequest, edited: Action, steps: list[Step]) -> HttpResponse | None:
+        """Steps in another order: `_order` has their sys_ids, `_up` and `_down` one of them."""
+        ids = [step.pk for step in steps]
+        wanted = _order(request.POST, ids)
+        if wanted is None:
+            return None
+        if not self.has_change_permission(request, edited):
+            raise PermissionDenied
+        if sorted(wanted) == sorted(ids):
+            by_id = {step.pk: step for step in steps}
+            for order, sys_id in enumerate(wanted, start=1):
+                if by_id[sys_id].order != order:
+                    by_id[sys_id].order = order
+                    by_id[sys_id].save()
+        chosen = request.GET.get("step", "")
+        return HttpResponseRedirect(f"{_editor(edited.pk)}{f'?step={quote(chosen)}' if chosen else ''}")
 
     def _detail_buttons(self, request: HttpRequest, object_id: str) -> Any:
         buttons = self.get_actions_detail(request, object_id)  # type: ignore[attr-defined]  # unfold's
@@ -241,6 +281,38 @@ class ActionAdmin(Admin):
 
 def _editor(sys_id: str) -> str:
     return reverse("admin:actions_action_change", args=[sys_id])
+
+
+def _order(posted: Any, ids: list[str]) -> list[str] | None:
+    """The order that a form asks for; None where it asks for none."""
+    if "_order" in posted:
+        return [each for each in posted["_order"].split(",") if each]
+    for name, by in (("_up", -1), ("_down", 1)):
+        if posted.get(name) in ids:
+            at = ids.index(posted[name])
+            to = min(max(at + by, 0), len(ids) - 1)
+            others = [*ids[:at], *ids[at + 1 :]]
+            return [*others[:to], ids[at], *others[to:]]
+    return None
+
+
+def _free_name(kind: str, steps: list[Step]) -> str:
+    """REST, REST 2, REST 3: the first that no step has."""
+    names = {step.name for step in steps}
+    return next(name for n in range(1, len(steps) + 2) if (name := f"{kind} {n}" if n > 1 else kind) not in names)
+
+
+def _pills(edited: Action, steps: list[Step], before: int | None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The data pills that may be used: groups of (label, pill). `before`: only those of steps before this one."""
+    groups = [("Inputs", [(each["name"], f"{{{{inputs.{each['name']}}}}}") for each in edited.inputs])]
+    for step in steps:
+        if before is not None and step.order >= before:
+            continue
+        fields = [(each["name"], f"outputs.{each['name']}") for each in step.outputs]
+        fields += [("Status Code", "status_code"), ("Body", "body"), ("Header…", "headers.NAME")]
+        fields += [("Attachment", "attachment")] if step.save_as else []
+        groups.append((step.name, [(label, f"{{{{steps.{step.name}.{path}}}}}") for label, path in fields]))
+    return [group for group in groups if group[1]]
 
 
 def _leave(url: str) -> HttpResponse:

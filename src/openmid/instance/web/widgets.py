@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import TO_FIELD_VAR
@@ -76,6 +79,79 @@ class PairsField(Field):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return _rows(initial) != _rows(data)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of `RowsField`: text, or a choice of (value, label)."""
+
+    name: str
+    label: str
+    choices: tuple[tuple[str, str], ...] = ()
+    placeholder: str = ""
+
+
+class RowsWidget(Widget):
+    """Rows of named columns; the first one names the row, and a row without it does not count."""
+
+    template_name = "openmid/rows.html"
+
+    def __init__(self, columns: Sequence[Column], what: str) -> None:
+        super().__init__()
+        self.columns, self.what = tuple(columns), what
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        rows = [self._cells(each) for each in (value or []) if isinstance(each, dict)]
+        context["widget"] |= {"rows": [*rows, self._cells({})], "columns": self.columns, "what": self.what}
+        return context
+
+    def _cells(self, row: dict[str, Any]) -> list[tuple[Column, str]]:
+        return [(column, _cell(row.get(column.name))) for column in self.columns]
+
+    def format_value(self, value: Any) -> Any:
+        return value
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[dict[str, str]]:
+        columns = [data.getlist(f"{name}-{column.name}") for column in self.columns]
+        rows = [
+            dict(zip((column.name for column in self.columns), cells, strict=True))
+            for cells in zip(*columns, strict=False)
+        ]
+        first = self.columns[0].name
+        return [{key: cell for key, cell in row.items() if cell} for row in rows if row[first].strip()]
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return False
+
+    def id_for_label(self, id_: str | None) -> str:
+        return f"{id_}_0"
+
+
+class RowsField(Field):
+    """A list of objects; `read` makes of a row's texts what is kept."""
+
+    def __init__(
+        self,
+        label: str,
+        columns: Sequence[Column],
+        what: str,
+        read: Callable[[dict[str, str]], dict[str, Any]] = dict,
+    ) -> None:
+        super().__init__(label=label, required=False, widget=RowsWidget(columns, what))
+        self.read = read
+
+    def clean(self, value: Any) -> list[dict[str, Any]]:
+        return [self.read(row) for row in value or []]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or []) != self.clean(data)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _rows(value: Any) -> list[tuple[str, str]]:

@@ -51,12 +51,13 @@
         input.value = "";
         input.removeAttribute("id");
       });
+      row.querySelectorAll("select").forEach((choice) => (choice.selectedIndex = 0));
       add.before(row);
       row.querySelector("input").focus();
     });
     box.addEventListener("click", (event) => {
       const row = event.target.closest("[data-remove-pair]")?.closest("[data-pair]");
-      if (!row) return;
+      if (!row) return; // the last one stays, empty
       if (box.querySelectorAll("[data-pair]").length > 1) row.remove();
       else row.querySelectorAll("input").forEach((input) => (input.value = ""));
     });

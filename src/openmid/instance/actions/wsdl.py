@@ -1,0 +1,212 @@
+"""Operations of a WSDL 1.1 document, each with an envelope to start from. zeep reads; nothing is fetched from anywhere."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from lxml import etree
+
+from openmid.instance.errors import InstanceError
+
+MAX_BYTES = 5 * 1024 * 1024
+MAX_DOCUMENTS = 50
+MAX_OPERATIONS = 500
+MAX_NODES = 2_000
+"""Elements of one envelope."""
+ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
+MANY = "unbounded"
+_SERVICE = re.compile(rb"<(?:[\w.-]+:)?service[\s>]")
+
+
+class WsdlError(InstanceError):
+    """Raised when a WSDL cannot be read; says what is wrong with it."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One operation: `version` of SOAP, `action` its SOAPAction, `address` the port's URL, `envelope` with `?` where
+    values belong."""
+
+    service: str
+    port: str
+    name: str
+    version: str
+    action: str
+    address: str
+    envelope: str
+
+
+def operations(documents: Mapping[str, bytes]) -> list[Operation]:
+    """The operations of all SOAP ports. `documents`: by file name, the WSDL first, then what it imports.
+
+    Raises:
+        WsdlError: too large, no WSDL, a DOCTYPE, or an import that is not among them.
+    """
+    import zeep  # a second of imports that only this needs
+
+    _bounded(documents)
+    settings = zeep.Settings(forbid_dtd=True, forbid_entities=True)
+    try:
+        transport: Any = _Closed(documents)
+        document = zeep.wsdl.Document(next(iter(documents)), transport, settings=settings)
+        return list(_operations(document))
+    except WsdlError:
+        raise
+    except zeep.exceptions.DTDForbidden:
+        raise WsdlError("the document has a DOCTYPE", "remove it: a WSDL needs none") from None
+    except (zeep.exceptions.Error, etree.Error, RecursionError) as error:
+        said = " ".join(str(getattr(error, "message", "") or error).split())[:300]
+        raise WsdlError(f"the WSDL cannot be read: {said or type(error).__name__}", "look at the document") from None
+    except Exception as error:
+        # zeep answers some broken documents with KeyError, AttributeError, TypeError
+        raise WsdlError(f"the WSDL cannot be read ({type(error).__name__}: {error})", "is it a WSDL 1.1?") from error
+
+
+def ordered(documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same documents, the WSDL that defines a service first: files come in a browser's own order."""
+    return dict(sorted(documents.items(), key=lambda each: not _SERVICE.search(each[1])))
+
+
+def _bounded(documents: Mapping[str, bytes]) -> None:
+    if not documents:
+        raise WsdlError("there is no WSDL", "choose a file")
+    if len(documents) > MAX_DOCUMENTS:
+        raise WsdlError(f"there are more than {MAX_DOCUMENTS} documents", "leave out what the WSDL does not import")
+    for name, raw in documents.items():
+        if len(raw) > MAX_BYTES:
+            raise WsdlError(f"{name} is larger than 5 MB", "split it, or write the envelope by hand")
+
+
+class _Closed:
+    """zeep's transport: what was given, and nothing else. An import is found by its file name."""
+
+    def __init__(self, documents: Mapping[str, bytes]) -> None:
+        self._first = next(iter(documents.values()))
+        self._by_name = {_name(name): raw for name, raw in documents.items()}
+        self._entered = False
+
+    def load(self, url: Any) -> bytes:
+        if not self._entered:
+            self._entered = True
+            return self._first
+        found = self._by_name.get(_name(str(url)))
+        if found is None:
+            raise WsdlError(f"the WSDL imports {_name(str(url))}, which is not there", "choose that file too")
+        return found
+
+
+def _name(url: str) -> str:
+    """The last part of a URL or path, query included: `a/b.xsd` and `http://h/b.xsd` are one file."""
+    path, _, query = url.partition("?")
+    return posixpath.basename(path.replace("\\", "/")) + (f"?{query}" if query else "")
+
+
+def _operations(document: Any) -> Iterator[Operation]:
+    count = 0
+    for service in document.services.values():
+        for port in service.ports.values():
+            version = {soap: key for key, soap in ENVELOPES.items()}.get(port.binding.nsmap.get("soap-env", ""))
+            for operation in port.binding.all().values() if version else ():
+                count += 1
+                if count > MAX_OPERATIONS:
+                    raise WsdlError(f"the WSDL has more than {MAX_OPERATIONS} operations", "split it")
+                yield Operation(
+                    service.name,
+                    port.name,
+                    operation.name,
+                    str(version),
+                    operation.soapaction or "",
+                    port.binding_options.get("address") or "",
+                    envelope(operation.input, str(version)),
+                )
+    if not count:
+        raise WsdlError(
+            "the WSDL has no SOAP operations that can be resolved", "is it the WSDL of a service, with a soap:binding?"
+        )
+
+
+def envelope(message: Any, version: str) -> str:
+    """An envelope for an operation's input: `?` in each leaf, comments where something may be left out or repeated."""
+    soap = ENVELOPES[version]
+    root = etree.Element(f"{{{soap}}}Envelope", nsmap={"soapenv": soap})
+    sketch = _Sketch()
+    if message.header is not None and message.header.type._element:
+        sketch.particle(etree.SubElement(root, f"{{{soap}}}Header"), message.header.type._element)
+    body = etree.SubElement(root, f"{{{soap}}}Body")
+    if message.body is not None:
+        sketch.particle(body, message.body)
+    etree.cleanup_namespaces(root)
+    etree.indent(root, "  ")
+    return str(etree.tostring(root, encoding="unicode")) + "\n"
+
+
+class _Sketch:
+    """Writes elements as their types say."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+        self._open: list[Any] = []
+
+    def particle(self, parent: Any, particle: Any) -> None:
+        """An element, a wildcard, or a group of them."""
+        from zeep.xsd import Choice, Element
+        from zeep.xsd.elements.any import Any as AnyElement
+        from zeep.xsd.elements.indicators import Group, Indicator
+
+        if isinstance(particle, AnyElement):
+            parent.append(etree.Comment("any element"))
+        elif isinstance(particle, Group):
+            self.particle(parent, particle.child)
+        elif isinstance(particle, Choice):
+            self._choice(parent, list(particle))
+        elif isinstance(particle, Indicator):
+            members: Any = particle  # All and Sequence are lists
+            for each in members:
+                self.particle(parent, each)
+        elif isinstance(particle, Element):
+            self._element(parent, particle)
+
+    def _choice(self, parent: Any, alternatives: list[Any]) -> None:
+        names = ", ".join(str(getattr(each, "name", "") or "a group") for each in alternatives)
+        parent.append(etree.Comment(f"One of: {names.replace('--', '- -')}"))
+        for each in alternatives[:1]:
+            self.particle(parent, each)
+
+    def _element(self, parent: Any, element: Any) -> None:
+        if element.name == "_value_1" or element.qname is None:  # the text of a type with simple content
+            parent.text = "?"
+            return
+        self._nodes += 1
+        if self._nodes > MAX_NODES or element.type in self._open:
+            parent.append(etree.Comment(f"{element.qname.localname} again"))
+            return
+        note = _occurs(element)
+        if note:
+            parent.append(etree.Comment(note))
+        node = etree.SubElement(parent, element.qname.text)
+        self._open.append(element.type)
+        self._content(node, element.type)
+        self._open.pop()
+
+    def _content(self, node: Any, kind: Any) -> None:
+        from zeep.xsd import ComplexType
+        from zeep.xsd.elements import AnyAttribute
+
+        if not isinstance(kind, ComplexType):
+            node.text = "?"
+            return
+        for _, attribute in kind.attributes:
+            if not isinstance(attribute, AnyAttribute) and attribute.qname is not None:
+                node.set(attribute.qname.text, "?")
+        if kind._element is not None:
+            self.particle(node, kind._element)
+
+
+def _occurs(element: Any) -> str:
+    few, many = element.min_occurs, element.max_occurs
+    if many == MANY or many > 1:
+        return "Zero or more:" if few == 0 else "One or more:"
+    return "Optional:" if few == 0 else ""

@@ -1,0 +1,89 @@
+// Workflow Studio's editor: data pills, the order of steps, what a request type shows, operations of a WSDL.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.querySelector("#step-form");
+
+  // Request type: only the fields that it has.
+  const kind = form?.elements.namedItem("body_kind");
+  if (kind) {
+    const show = () =>
+      form.querySelectorAll("[data-body]").forEach((part) => {
+        part.hidden = !part.dataset.body.split(" ").includes(kind.value);
+      });
+    kind.addEventListener("change", show);
+    show();
+  }
+
+  // A pill goes where the cursor was last; dragged, the browser drops its text.
+  let last = null;
+  form?.addEventListener("focusin", (event) => {
+    if (event.target.matches("input[type=text]:not([readonly]), textarea")) last = event.target;
+  });
+  document.querySelectorAll("[data-pill]").forEach((button) => {
+    button.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", button.dataset.pill));
+    button.addEventListener("click", () => {
+      const field = last ?? form?.elements.namedItem("body");
+      if (!field) return;
+      field.focus();
+      field.setRangeText(button.dataset.pill, field.selectionStart, field.selectionEnd, "end");
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  });
+
+  // Steps in another order, by drag; the arrows do the same without.
+  const order = document.querySelector("[data-order]");
+  let dragged = null;
+  order?.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest("[data-step]");
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", "");
+    dragged.classList.add("om-dragged");
+  });
+  order?.addEventListener("dragover", (event) => {
+    const over = event.target.closest("[data-step]");
+    if (!dragged || !over) return;
+    event.preventDefault();
+    const middle = over.getBoundingClientRect().top + over.offsetHeight / 2;
+    if (over !== dragged) over[event.clientY > middle ? "after" : "before"](dragged);
+  });
+  order?.addEventListener("drop", (event) => event.preventDefault());
+  order?.addEventListener("dragend", () => {
+    dragged?.classList.remove("om-dragged");
+    const before = order.dataset.was;
+    const now = [...order.querySelectorAll("[data-step]")].map((row) => row.dataset.step).join(",");
+    dragged = null;
+    if (now === before) return;
+    const field = order.elements.namedItem("_order");
+    field.disabled = false;
+    field.value = now;
+    order.submit();
+  });
+  if (order) order.dataset.was = [...order.querySelectorAll("[data-step]")].map((row) => row.dataset.step).join(",");
+
+  // WSDL: read at the instance, not kept.
+  const box = document.querySelector("[data-wsdl-box]");
+  if (!box) return;
+  const [file, choice] = [box.querySelector("input"), box.querySelector("select")];
+  const said = document.querySelector("[data-wsdl-said]");
+  let operations = [];
+  file.addEventListener("change", async () => {
+    const sent = new FormData();
+    [...file.files].forEach((each) => sent.append("documents", each));
+    sent.append("csrfmiddlewaretoken", form.elements.namedItem("csrfmiddlewaretoken").value);
+    const response = await fetch(form.closest("[data-wsdl]").dataset.wsdl, { method: "POST", body: sent });
+    const answer = await response.json().catch(() => ({ error: `The instance answered ${response.status}.` }));
+    operations = answer.operations ?? [];
+    said.textContent = answer.error ?? `${operations.length} operations.`;
+    choice.disabled = !operations.length;
+    choice.replaceChildren(new Option(operations.length ? "Select an operation" : "None", ""));
+    operations.forEach((each, at) => choice.add(new Option(`${each.name} (${each.port}, SOAP ${each.version})`, at)));
+  });
+  choice.addEventListener("change", () => {
+    const chosen = operations[choice.value];
+    if (!chosen) return;
+    form.elements.namedItem("soap_version").value = chosen.version;
+    form.elements.namedItem("soap_action").value = chosen.action;
+    form.elements.namedItem("body").value = chosen.envelope;
+    said.textContent = `Its endpoint is ${chosen.address || "not said"}. Replace each ? by a value or a data pill.`;
+  });
+});
