@@ -108,7 +108,9 @@ def test_rows_are_added_and_removed(page: Page, caller: str) -> None:
     expect(headers.locator("[data-pair]")).to_have_count(3)
     headers.get_by_role("button", name="Remove this row").first.click()
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("[data-pairs]", has=page.locator("[name=headers-name]")).locator("[data-pair]")).to_have_count(2)
+    expect(page.locator("[data-pairs]", has=page.locator("[name=headers-name]")).locator("[data-pair]")).to_have_count(
+        2
+    )
 
 
 def test_the_role_mid_server_signs_in_and_sees_mid_servers(chromium: Browser, instance: Standing) -> None:

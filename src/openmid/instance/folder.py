@@ -3,6 +3,7 @@
 instance.json       host, port and public names; certificate and key, or proxies; retention_days;
                     max_ready_per_mid, max_ready
 openmid.sqlite3     the database
+attachments/ (0700) one file for each
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted
 secrets/  (0700)    field.key, django.key, tls.password (0600)

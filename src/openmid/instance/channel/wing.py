@@ -14,7 +14,8 @@ from openmid.instance.actions.ad_hoc import BadRequestError
 from openmid.instance.actions.details import NoSuchExecutionError
 from openmid.instance.actions.inputs import InputError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
-from openmid.instance.channel import execute, metrics, mid
+from openmid.instance.attachments.files import StorageError, TooLargeError
+from openmid.instance.channel import attachments, execute, metrics, mid
 from openmid.instance.channel.http import Json, Refused
 from openmid.instance.ecc.back_pressure import QueueFullError
 from openmid.instance.errors import InstanceError
@@ -33,6 +34,8 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (KeyReusedError, 422),
     (TooManyAttempts, 429),
     (QueueFullError, 429),
+    (TooLargeError, 413),
+    (StorageError, 507),
 ]
 
 
@@ -42,8 +45,9 @@ async def health(request: Request) -> Response:
 
 
 ROUTES: list[BaseRoute] = [
-    Mount(CHANNEL, routes=list(mid.ROUTES)),
+    Mount(CHANNEL, routes=[*mid.ROUTES, *attachments.CHANNEL_ROUTES]),
     *execute.ROUTES,
+    *attachments.ROUTES,
     Route("/health", health, methods=["GET"]),
     *metrics.ROUTES,
 ]

@@ -137,6 +137,11 @@ WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
 SELECT sys_id, agent, mid_server, attempts, idempotent, cancel FROM ecc_queue
 WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server;
 
+-- name: names
+-- A job that a MID Server has and whose payload names something.
+SELECT sys_id FROM ecc_queue
+WHERE mid_server = :mid_server AND queue = 'output' AND state = 'processing' AND payload LIKE :text LIMIT 1;
+
 -- name: cancel
 -- Ask the MID Server that has the job to stop it.
 UPDATE ecc_queue SET cancel = 1, sys_updated_on = :now

@@ -23,7 +23,7 @@ from openmid.instance.errors import FolderError, NotDoneError
 from openmid.instance.folder import Folder
 
 MANIFEST = "backup.json"
-FILES = ("instance.json", "tls")
+FILES = ("instance.json", "tls", "attachments")
 SECRETS = "secrets"
 
 

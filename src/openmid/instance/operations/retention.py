@@ -9,6 +9,8 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from openmid.instance.attachments import files
+from openmid.instance.attachments.models import Attachment
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.folder import Folder
@@ -36,6 +38,7 @@ class Purged:
 def purge(days: int) -> Purged:
     """Delete what is older than `days`. Returns how much that was."""
     before, done = clock.now() - days * DAY_US, Purged()
+    _attachments(before)
     while True:
         count = writer().run(lambda connection: _executions(connection, before))
         done.executions += count
@@ -60,6 +63,14 @@ def _executions(connection: Connection, before: int) -> int:
         connection.change(SQL["delete_steps"], execution=execution)
         connection.change(SQL["delete_execution"], execution=execution)
     return len(rows)
+
+
+def _attachments(before: int) -> None:
+    """What answers of partners left, as old as their executions; what people have uploaded stays."""
+    old = Attachment.objects.filter(table_name="ecc_queue", sys_created_on__lt=clock.moment(before))
+    for each in old.iterator(chunk_size=AT_ONCE):
+        files.delete(each)
+    files.sweep()
 
 
 async def keep_tidy(folder: Folder) -> None:

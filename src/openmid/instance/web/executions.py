@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from lxml import etree
 
 from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, NoSuchExecutionError, details
@@ -153,6 +154,8 @@ def presented(found: Json) -> Json:
         "state_label": labels.state(found["state"]),
         "started": _moment(found["start"]),
         "took": _milliseconds(found["duration_ms"]),
+        "given": _named(found["inputs"]),
+        "gives": _named(found["outputs"]),
         "mid_servers": ", ".join(filter(None, mids)),
         "steps": steps,
     }
@@ -169,6 +172,8 @@ def _step(step: Json, position: int) -> Json:
         "status_kind": "good" if status and status < 300 else "bad" if status and status >= 400 else "odd",
         "body": _body(step["output"]),
         "request_body": _pretty(step["configuration"]["body"]),
+        "read": _named(step["outputs"]),
+        "fault": _pretty((step["output"].get("fault") or {}).get("detail", "")),
         "timing": waterfall.rows(step["integration_metadata"]["timing_us"], _us(step["duration_ms"])),
         "expiry": _expiry(step["integration_metadata"]["server_certificate"]["not_after"]),
     }
@@ -197,13 +202,32 @@ def _raw(output: Json) -> bytes:
 
 
 def _pretty(body: str) -> str:
-    """JSON indented, anything else as it is."""
-    if len(body) > SHOWN_CHARACTERS or body.lstrip()[:1] not in ("{", "["):
+    """JSON and XML indented, anything else as it is."""
+    start = body.lstrip()[:1]
+    if len(body) > SHOWN_CHARACTERS or start not in ("{", "[", "<"):
         return body
     try:
+        if start == "<":
+            return _pretty_xml(body)
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, etree.XMLSyntaxError):
         return body
+
+
+def _pretty_xml(body: str) -> str:
+    """No entity is expanded and nothing is fetched; text that matters is not touched where elements and text are mixed."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_blank_text=True)
+    root = etree.fromstring(body.encode(), parser)
+    return str(etree.tostring(root, encoding="unicode", pretty_print=True)).rstrip()
+
+
+def _named(values: Json) -> list[tuple[str, str]]:
+    """Inputs or outputs as pairs of texts."""
+    shown = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+    }
+    return [(name, text[:SHOWN_CHARACTERS]) for name, text in shown.items()]
 
 
 def _us(milliseconds: float | None) -> int | None:

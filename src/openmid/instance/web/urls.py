@@ -4,6 +4,7 @@ from django.urls import path
 
 from openmid.instance.web import (  # noqa: F401
     aliases,
+    attachments,
     audit,
     clusters,
     credentials,

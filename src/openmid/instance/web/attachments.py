@@ -1,0 +1,57 @@
+"""Attachments: a list, and each as a download that no browser shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.utils.http import content_disposition_header
+
+from openmid.instance.attachments import files
+from openmid.instance.attachments.models import Attachment
+from openmid.instance.web.site import site
+from openmid.instance.web.unfolded import Admin
+
+
+@admin.register(Attachment, site=site)
+class AttachmentAdmin(Admin):
+    """The files."""
+
+    list_display = ("file_name", "content_type", "size_bytes", "table_name", "sys_created_on", "sys_created_by")
+    search_fields = ("file_name", "sys_id")
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Attachment) -> None:
+        files.delete(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for each in queryset:
+            files.delete(each)
+
+    def get_urls(self) -> list[URLPattern]:
+        download = self.admin_site.admin_view(self.download)
+        return [path("<str:sys_id>/file/", download, name="attachments_attachment_file"), *super().get_urls()]
+
+    def download(self, request: HttpRequest, sys_id: str) -> StreamingHttpResponse:
+        """Its bytes."""
+        found = get_object_or_404(Attachment, pk=sys_id)
+        if not self.has_view_permission(request, found):
+            raise PermissionDenied
+        try:
+            answer = StreamingHttpResponse(files.read(found), content_type="application/octet-stream")
+        except files.StorageError as error:
+            raise Http404(str(error)) from None
+        answer["Content-Length"] = str(found.size_bytes)
+        answer["Content-Disposition"] = content_disposition_header(True, found.file_name) or "attachment"
+        answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return answer
