@@ -163,3 +163,11 @@ def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(
     assert refused.status_code == 200
     assert "300 to 599" in refused.content.decode()
     assert not Step.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("dialog", "says"), [("copy", "Name of the copy"), ("publish", "Run Test goes on with the draft")]
+)
+def test_dialogs_open(admin: Client, action: Action, dialog: str, says: str) -> None:
+    page = admin.get(f"/actions/action/{action.pk}/{dialog}/")
+    assert (page.status_code, says in page.content.decode()) == (200, True)

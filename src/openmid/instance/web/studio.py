@@ -110,7 +110,7 @@ class ActionAdmin(Admin):
     )
     def copy(self, request: HttpRequest, form: CopyForm, object_id: str) -> HttpResponse:
         try:
-            copied = versions.copy(get_object_or_404(Action, pk=object_id), form.cleaned_data["name"])
+            copied = versions.copy(get_object_or_404(Action, pk=object_id), form.cleaned_data["copy_name"])
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return _leave(_editor(object_id))

@@ -203,9 +203,9 @@ def _field(declared: inputs.Input) -> forms.Field:
 
 
 class CopyForm(DialogForm):
-    """Copy: under which name."""
+    """Copy: under which name. The page behind it has a field `name` of its own."""
 
-    name = forms.CharField(label="Name of the copy", max_length=80, widget=TextWidget)
+    copy_name = forms.CharField(label="Name of the copy", max_length=80, widget=TextWidget)
 
 
 class PublishForm(DialogForm):

@@ -1,5 +1,7 @@
 // Workflow Studio's editor: data pills, the order of steps, what a request type shows, operations of a WSDL.
 "use strict";
+const wsdlFile = document.querySelector("#wsdl_file");
+if (wsdlFile) wsdlFile.hasChangeListener = true; // unfold looks for a text field beside each file field
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("#step-form");
 
