@@ -59,6 +59,9 @@ NAVIGATION = [
         "items": [
             _item("Workflow Studio", "account_tree", "admin:actions_action_changelist", "actions.view_action"),
             _item("Executions", "play_circle", "admin:actions_execution_changelist", "actions.view_execution"),
+            _item(
+                "Attachments", "attach_file", "admin:attachments_attachment_changelist", "attachments.view_attachment"
+            ),
         ],
     },
     {
