@@ -158,3 +158,20 @@ def test_nothing_overflows(page: Page, instance: Standing, mid: FakeMid, caller:
         for width in (1280, 360):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (url, width)
+
+
+def test_the_all_menu_filters(page: Page, instance: Standing) -> None:
+    page.goto(instance.url)
+    filter_box = page.get_by_label("All", exact=True)
+    menu = page.locator("#nav-sidebar-apps")
+    filter_box.fill("profil")
+    expect(menu.get_by_role("link")).to_have_count(1)
+    filter_box.fill("process")  # a group's name shows all that it has
+    expect(menu.get_by_role("link")).to_have_text(
+        [re.compile("Studio"), re.compile("Executions"), re.compile("Attach")]
+    )
+    filter_box.press("ArrowDown")
+    expect(menu.get_by_role("link").first).to_be_focused()
+    filter_box.fill("execut")
+    filter_box.press("Enter")
+    page.wait_for_url("**/actions/execution/")

@@ -69,9 +69,9 @@ def row(entry: Audit) -> dict[str, str]:
 
 def as_csv(entries: QuerySet[Audit]) -> Iterator[str]:
     """Comma-separated values (RFC 4180), with a head. A value that a spreadsheet would calculate is quoted for it."""
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for entry in entries.iterator(chunk_size=1000):
-        yield _line(_harmless(value) for value in row(entry).values())
+        yield csv_line(row(entry).values())
 
 
 def as_json_lines(entries: QuerySet[Audit]) -> Iterator[str]:
@@ -80,9 +80,10 @@ def as_json_lines(entries: QuerySet[Audit]) -> Iterator[str]:
         yield json.dumps(row(entry), ensure_ascii=False) + "\n"
 
 
-def _line(values: Iterable[str]) -> str:
+def csv_line(values: Iterable[object]) -> str:
+    """One line (RFC 4180), safe for a spreadsheet."""
     text = io.StringIO()
-    csv.writer(text).writerow(values)
+    csv.writer(text).writerow(_harmless(str(value)) for value in values)
     return text.getvalue()
 
 

@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -23,8 +31,9 @@ from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
 from openmid.instance.web import labels, waterfall
+from openmid.instance.web.execution_list import OnMidServer, Started, as_csv
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin
+from openmid.instance.web.unfolded import Admin, action
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
@@ -37,7 +46,9 @@ class ExecutionAdmin(Admin):
     """The list of executions, and EXECUTION DETAILS instead of a form."""
 
     list_display = ("action_name", "state_label", "started", "took", "sys_created_by")
-    list_filter: ClassVar = ("state",)
+    list_filter: ClassVar = ("state", Started, OnMidServer)
+    show_full_result_count = False
+    actions_list: ClassVar = ("export",)
     search_fields = ("action_name", "sys_id")
     ordering = ("-sys_created_on",)
     list_per_page = 50
@@ -55,12 +66,27 @@ class ExecutionAdmin(Admin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("export.csv", wrap(self.csv), name="actions_execution_csv"),
             path("<str:sys_id>/live/", wrap(self.live), name="actions_execution_live"),
             path("<str:sys_id>/body/<int:step>/", wrap(self.body), name="actions_execution_body"),
             path("<str:sys_id>/cancel/", wrap(self.cancel), name="actions_execution_cancel"),
             path("<str:sys_id>/again/", wrap(self.again), name="actions_execution_again"),
             *super().get_urls(),
         ]
+
+    @action(description="Export", permissions=["view"])
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        asked = request.META.get("HTTP_REFERER", "").partition("?")[2]
+        return HttpResponseRedirect(f"{reverse('admin:actions_execution_csv')}?{asked}")
+
+    def csv(self, request: HttpRequest) -> HttpResponseBase:
+        """The executions of the list, under its filters, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self.get_changelist_instance(request).get_queryset(request)
+        answer = StreamingHttpResponse(as_csv(found), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="execution.csv"'
+        return answer
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Json | None = None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from openmid.instance.actions.models import Execution
-from openmid.instance.mid.models import MidServer, Validated
+from openmid.instance.mid.models import MidIssue, MidServer, Validated
 from openmid.instance.records import clock
 from openmid.instance.web import labels
 
 ROWS = 8
+HOUR_US = 3600 * 1_000_000
+HEIGHT = 6
+"""Units of the chart's height; a bar is one unit wide."""
 
 
 def overview(request: HttpRequest) -> dict[str, Any]:
@@ -21,9 +25,49 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     context: dict[str, Any] = {}
     if may("mid.view_midserver"):
         context |= _mids(list(MidServer.objects.all()), certificates=may("connections.view_midprotocolprofile"))
+    if may("mid.view_midissue"):
+        context["issues"] = MidIssue.objects.filter(state=MidIssue.State.NEW).count()
     if may("actions.view_execution"):
+        context["hours"] = hours()
         context["executions"] = [_execution(each) for each in Execution.objects.order_by("-sys_created_on")[:ROWS]]
     return context
+
+
+def hours() -> dict[str, Any]:
+    """The executions of the last 24 hours, an hour a bar: `bars` for an SVG of 24 by `HEIGHT` units, `total`, `failed`."""
+    last = clock.now() // HOUR_US
+    found = (
+        Execution.objects.filter(sys_created_on__gte=(last - 23) * HOUR_US)
+        .annotate(hour=F("sys_created_on") / HOUR_US)
+        .values("hour")
+        .annotate(total=Count("sys_id"), failed=Count("sys_id", filter=Q(state="Error")))
+        .order_by("hour")
+    )
+    by_hour = {row["hour"]: row for row in found}
+    most = max([row["total"] for row in by_hour.values()], default=0)
+    bars = [
+        _bar(hour - last + 23, hour, by_hour.get(hour, {"total": 0, "failed": 0}), most)
+        for hour in range(last - 23, last + 1)
+    ]
+    total, failed = (sum(row[name] for row in by_hour.values()) for name in ("total", "failed"))
+    return {"bars": bars, "total": total, "failed": failed, "height": HEIGHT}
+
+
+def _bar(x: int, hour: int, row: Any, most: int) -> dict[str, Any]:
+    """Good below, failed above it; something is always seen of what is not nothing."""
+    good, failed = (_units(count, most) for count in (row["total"] - row["failed"], row["failed"]))
+    return {
+        "x": x,
+        "good": good,
+        "failed": failed,
+        "good_y": HEIGHT - good,
+        "failed_y": HEIGHT - good - failed,
+        "says": f"{clock.moment(hour * HOUR_US):%H:%M}: {row['total']} executions, {row['failed']} failed",
+    }
+
+
+def _units(count: int, most: int) -> float:
+    return max(0.4, round(count / most * HEIGHT, 2)) if count else 0
 
 
 def _mids(mids: list[MidServer], *, certificates: bool) -> dict[str, Any]:

@@ -95,10 +95,50 @@
       });
     });
 
+  // All: the menu, with a box that leaves what matches. Enter opens the first, the arrows walk.
+  const all = () => {
+    const menu = document.querySelector("#nav-sidebar-apps");
+    if (!menu) return;
+    const box = document.createElement("div");
+    box.className = "om-menu-filter";
+    const label = document.createElement("label");
+    label.htmlFor = "menu-filter";
+    label.textContent = "All";
+    const filter = Object.assign(document.createElement("input"), { type: "search", id: "menu-filter", placeholder: "Filter", className: "om-input", autocomplete: "off" });
+    box.append(label, filter);
+    menu.before(box);
+    const links = () => [...menu.querySelectorAll("li:not(.om-gone) a")].filter((link) => !link.closest("div.om-gone"));
+    filter.addEventListener("input", () => {
+      const asked = filter.value.trim().toLowerCase();
+      menu.querySelectorAll("ol").forEach((list) => {
+        const group = list.parentElement;
+        const whole = group.querySelector("h2")?.textContent.toLowerCase().includes(asked);
+        const items = [...list.querySelectorAll("li")];
+        items.forEach((item) => item.classList.toggle("om-gone", !whole && !item.textContent.toLowerCase().includes(asked)));
+        group.classList.toggle("om-gone", items.every((item) => item.classList.contains("om-gone")));
+      });
+    });
+    filter.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") links()[0]?.click();
+      else if (event.key === "Escape") (filter.value = ""), filter.dispatchEvent(new Event("input"));
+      else if (event.key === "ArrowDown") links()[0]?.focus();
+      else return;
+      event.preventDefault();
+    });
+    menu.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const at = links().indexOf(document.activeElement) + by;
+      (at < 0 ? filter : links()[at])?.focus();
+    });
+  };
+
   document.addEventListener("htmx:afterSwap", (event) => quiet(event.target));
   document.addEventListener("DOMContentLoaded", () => {
     quiet(document);
     menus();
+    all();
     document.querySelectorAll("[data-live]").forEach(follow);
     document.querySelectorAll("[data-pairs]").forEach(pairs);
     document.querySelectorAll("form[data-rest-step]").forEach(restStep);
