@@ -101,11 +101,19 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, instance: Standing) -> Iterator[Page]:
-    """A signed-in administrator's page; a script error in it fails the test."""
+    """A signed-in administrator's page; a script error in it fails the test, and so does what the CSP refuses."""
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on(
+        "console",
+        lambda said: (
+            errors.append(f"{opened.url} {said.location}: {said.text}")
+            if "Content Security Policy" in said.text
+            else None
+        ),
+    )
     article.sign_in(opened, instance.url, "admin", instance.password)
     yield opened
     context.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 PERMISSION = Callable[[HttpRequest], bool]
 
@@ -84,7 +84,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
-    "STYLES": [_file("openmid/pages.css")],
+    "STYLES": [lambda request: reverse("admin:colours"), _file("openmid/pages.css")],
     "SCRIPTS": [_file("openmid/pages.js")],
     "COLORS": {
         "primary": {

@@ -1,6 +1,7 @@
 // The pages' own behaviour; everything works without it, by reloading.
 "use strict";
 {
+  if (window.htmx) htmx.config.includeIndicatorStyles = false; // it would write a style into the page
   // An icon is a ligature of a word: nobody should hear that word read out.
   const quiet = (root) =>
     root.querySelectorAll(".material-symbols-outlined").forEach((icon) => icon.setAttribute("aria-hidden", "true"));

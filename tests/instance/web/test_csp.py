@@ -1,0 +1,27 @@
+"""What pages may run and load."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from openmid.instance.folder import Folder
+
+
+@pytest.mark.parametrize("page", ["/", "/actions/action/", "/actions/execution/", "/login/", "/nowhere/"])
+def test_every_page_has_a_policy_without_inline_scripts(admin: Client, page: str) -> None:
+    answer = admin.get(page)
+    policy = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self' 'unsafe-eval'"
+    assert policy["style-src"] == "'self'"
+    assert (policy["frame-ancestors"], policy["base-uri"], policy["form-action"]) == ("'none'", "'none'", "'self'")
+    text = answer.content.decode()
+    assert "<style" not in text
+    assert not [tag for tag in text.split("<script")[1:] if " src=" not in tag.partition(">")[0]]
+
+
+def test_the_colours_need_no_sign_in(instance: Folder) -> None:
+    answer = Client(HTTP_HOST="localhost").get("/colours.css")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/css")
+    assert "--color-primary-600: oklch(51.1% .096 186.391);" in answer.content.decode()
