@@ -11,8 +11,10 @@ import pytest
 
 from openmid.instance.connections.models import MidProtocolProfile
 from openmid.instance.ecc.models import EccQueueItem
+from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.folder import Folder
+from openmid.instance.mid.models import FipsProof
 from openmid.instance.operations import retention, rotation
 from openmid.instance.operations.backup import backup, restore
 from openmid.instance.records import clock
@@ -136,3 +138,23 @@ def test_what_is_older_than_its_retention_goes_and_the_rest_stays(
     mid.deliver(mid.job())
     assert retention.purge(1).executions == 3
     assert (Execution.objects.count(), StepExecution.objects.count(), EccQueueItem.objects.count()) == (1, 1, 2)
+
+
+def test_proofs_that_nobody_rests_on_go_once_there_are_many(
+    api: Api, mid: Mid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records(api)
+    FipsProof.objects.bulk_create(FipsProof(sys_id=f"{n:032x}", proof="{}") for n in range(250))
+    api.execute("call")
+    mid.deliver(mid.job())
+    writer().run(
+        lambda connection: connection.execute("UPDATE step_execution SET fips_proof = ?", [f"{7:032x}"]).rowcount
+    )
+    writer().run(
+        lambda connection: connection.execute("UPDATE ecc_agent SET fips_proof_id = ?", [f"{8:032x}"]).rowcount
+    )
+    retention.purge(1)
+    assert FipsProof.objects.count() == 250
+    monkeypatch.setattr(retention, "MANY_PROOFS", 100)
+    retention.purge(1)
+    assert sorted(FipsProof.objects.values_list("sys_id", flat=True)) == [f"{7:032x}", f"{8:032x}"]

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from openmid import __version__, system
-from openmid.midserver import profiles
+from openmid.midserver import heartbeats, profiles
 from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.credentials import Credentials, OpenedCredential
@@ -180,7 +180,7 @@ class Link:
             configuration=self.configuration,
             now=time.time_ns() // 1000,
         )
-        answer = await self.client.call("/heartbeat", message, HeartbeatAnswer)
+        answer = await self.client.call("/heartbeat", heartbeats.fitting(message), HeartbeatAnswer)
         self._heard(answer)
         self.wanted_configuration = answer.configuration
         self.note_validated(answer.validated)

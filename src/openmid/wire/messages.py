@@ -110,6 +110,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 MAX_LOG_LINES = 100
+MAX_HEARTBEAT_BYTES = 256 * 1024
 
 
 class Load(msgspec.Struct, frozen=True):

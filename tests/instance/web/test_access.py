@@ -12,7 +12,7 @@ from openmid.instance.folder import Folder
 from openmid.instance.mid.models import EnrolmentToken, MidServer
 from tests.instance.web.conftest import SECURE, a_mid, client_of
 
-OPEN = {"login", "logout", "jsi18n"}
+OPEN = {"colours", "login", "logout", "jsi18n"}
 LISTS = [
     "connections_connectionalias_changelist",
     "connections_httpconnection_changelist",

@@ -27,6 +27,7 @@ from openmid.instance.records.statements import statements
 from openmid.instance.records.wakeups import wakeups
 from openmid.wire.codec import decode
 from openmid.wire.messages import (
+    MAX_HEARTBEAT_BYTES,
     MAX_LOG_LINES,
     ClaimAnswer,
     ClaimRequest,
@@ -43,8 +44,6 @@ MAX_WAIT_MS = 30_000
 MAX_JOBS = 32
 FIPS = "FIPS Enforced Mode"
 """The source of an issue."""
-HEARTBEAT = 256 * 1024
-"""Bytes of a heartbeat."""
 LINE, MANY = 1000, 200
 """Characters of a text in a heartbeat; members of a list."""
 SQL_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
@@ -133,7 +132,7 @@ async def rekey(request: Request) -> Response:
 
 async def heartbeat(request: Request) -> Response:
     found = caller(request)
-    message = bounded(decode(await body(request, HEARTBEAT), Heartbeat))
+    message = bounded(decode(await body(request, MAX_HEARTBEAT_BYTES), Heartbeat))
     fips = proofs.standing(found.sys_id, found.public_key, message.fips_enforced, message.proof)
     if found.fips_enforced and not fips.enforced:
         log.error("MID Server %s is not in FIPS Enforced Mode any more: %s", found.name, fips.reason)

@@ -31,3 +31,16 @@ DELETE FROM ecc_queue WHERE sys_id IN (
     ORDER BY sys_created_on
     LIMIT :limit
 );
+
+-- name: proofs
+SELECT COUNT(*) AS count FROM fips_proof;
+
+-- name: loose_proofs
+-- Proofs that are nobody's evidence: no step that is kept refers to them, and no MID Server has them now. Reads every step.
+SELECT sys_id FROM fips_proof
+WHERE sys_id NOT IN (SELECT fips_proof FROM step_execution)
+    AND sys_id NOT IN (SELECT fips_proof_id FROM ecc_agent WHERE fips_proof_id IS NOT NULL);
+
+-- name: delete_proof
+DELETE FROM fips_proof
+WHERE sys_id = :sys_id AND NOT EXISTS (SELECT 1 FROM ecc_agent WHERE fips_proof_id = fips_proof.sys_id);

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from openmid.instance.attachments import files
 from openmid.instance.attachments.models import Attachment
@@ -15,7 +16,7 @@ from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.folder import Folder
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection
+from openmid.instance.records.database import Connection, reader
 from openmid.instance.records.statements import statements
 
 SQL = statements("openmid.instance.operations", "purge.sql")
@@ -24,6 +25,7 @@ SETTING, DAYS = "retention_days", 90
 DAY_US = 24 * 3600 * 1_000_000
 AT_ONCE = 100
 EVERY_S = 3600.0
+MANY_PROOFS = 1000
 log = logging.getLogger("openmid.instance")
 
 
@@ -39,6 +41,7 @@ def purge(days: int) -> Purged:
     """Delete what is older than `days`. Returns how much that was."""
     before, done = clock.now() - days * DAY_US, Purged()
     _attachments(before)
+    _proofs()
     while True:
         count = writer().run(lambda connection: _executions(connection, before))
         done.executions += count
@@ -71,6 +74,21 @@ def _attachments(before: int) -> None:
     for each in old.iterator(chunk_size=AT_ONCE):
         files.delete(each)
     files.sweep()
+
+
+def _proofs() -> None:
+    """What nobody's execution rests on goes once there is much of it; found beside the writer, deleted in small units."""
+    counted = reader().first(SQL["proofs"])
+    if counted is None or counted["count"] <= MANY_PROOFS:
+        return
+    loose = [row["sys_id"] for row in reader().run(SQL["loose_proofs"])]
+    for at in range(0, len(loose), AT_ONCE):
+        writer().run(partial(_delete_proofs, loose[at : at + AT_ONCE]))
+
+
+def _delete_proofs(loose: list[str], connection: Connection) -> None:
+    for sys_id in loose:
+        connection.change(SQL["delete_proof"], sys_id=sys_id)
 
 
 async def keep_tidy(folder: Folder) -> None:
