@@ -16,8 +16,9 @@ import pytest
 from openmid.midserver import install as install_room
 from openmid.midserver import secret_key, service_manager
 from openmid.midserver.errors import StartError
-from openmid.midserver.os_service import Service, quoted
+from openmid.midserver.os_service import Service
 from openmid.system import Posix
+from openmid.systemd import quoted
 from tests import parts
 from tests.midserver.fake_instance import FakeInstance
 from tests.midserver.test_process import Installed, installed, instance, own_key  # noqa: F401  fixtures

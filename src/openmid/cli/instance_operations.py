@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openmid.cli.instance import folder_option, instance, sentences, use
+
+if TYPE_CHECKING:
+    from openmid.instance.operations.service import Service
 
 
 @instance.command("rotate-key")
@@ -78,3 +82,46 @@ def purge(days: int, folder: Path) -> None:
     finally:
         close_writer()
     click.echo(f"{done.executions} executions and {done.items} other items are deleted")
+
+
+@instance.group()
+def service() -> None:
+    """The instance as a service of systemd, fenced in: it writes in its folder and nowhere else."""
+
+
+def _service(folder: Path) -> Service:
+    """Of the instance in `folder`; as enforced as this command's own environment says."""
+    from openmid.instance import fips
+    from openmid.instance.folder import Folder
+    from openmid.instance.operations.service import Service
+
+    return Service(Folder(folder.absolute()), enforced=fips.wanted())
+
+
+@service.command("print")
+@folder_option
+@sentences
+def service_print(folder: Path) -> None:
+    """Print the unit, with this folder's paths."""
+    click.echo(_service(folder).text(), nl=False)
+
+
+@service.command("install")
+@folder_option
+@sentences
+def service_install(folder: Path) -> None:
+    """Install the unit, enable it at boot, and start it. As root.
+
+    With OPENMID_FIPS=enforced in the environment the service runs in FIPS Enforced Mode.
+    """
+    for row in _service(folder).install():
+        click.echo(row)
+
+
+@service.command("uninstall")
+@folder_option
+@sentences
+def service_uninstall(folder: Path) -> None:
+    """Stop the service and remove its unit; the instance's folder stays as it is."""
+    for row in _service(folder).uninstall():
+        click.echo(row)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from openmid import system
 from openmid.midserver import secret_key
-from openmid.midserver.config import Config, write_atomic
+from openmid.midserver.config import Config
 from openmid.midserver.errors import StartError
 from openmid.midserver.process import running_pid
-
-UNITS = Path("/etc/systemd/system")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from openmid.systemd import HARDENING, UNITS, Run, SystemdError, Unit, quoted
 
 UNIT = """\
 # Written by `openmid mid service`. What stands here and why: docs/mid-server.md, "As a service".
@@ -40,30 +39,6 @@ UMask=0077
 # The secret may lie elsewhere, for root only, or sealed to this machine's TPM (LoadCredentialEncrypted=).
 LoadCredential=secret.key:{secret}
 
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-ProtectSystem=strict
-ReadWritePaths={agent}
-ProtectHome=read-only
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-
-[Install]
-WantedBy=multi-user.target
 """
 
 TASK = """\
@@ -121,7 +96,8 @@ class Service:
             words = {"name": self.name, "user": user, "python": sys.executable, "agent": agent}
             return TASK.format(**{key: escape(value) for key, value in words.items()})
         secret = str(self.agent / secret_key.FILE).replace("%", "%%")
-        return UNIT.format(name=self.name, user=user, python=quoted(sys.executable), agent=quoted(agent), secret=secret)
+        words = {"name": self.name, "user": user, "python": quoted(sys.executable), "agent": quoted(agent)}
+        return UNIT.format(**words, secret=secret) + HARDENING.format(capabilities="", folder=quoted(agent))
 
     def install(self) -> list[str]:
         """Install and start it. Returns what was done, in sentences.
@@ -135,18 +111,17 @@ class Service:
         return self._install_task() if self.here.windows else self._install_unit()
 
     def _install_unit(self) -> list[str]:
-        path = self.units / f"{self.called}.service"
         self._expect_secret()
-        try:
-            write_atomic(path, self.text().encode(), 0o644)
-        except OSError as error:
-            raise StartError(f"{path} cannot be written: {error.strerror}", "run this as root") from error
-        self._system("systemctl", "daemon-reload")
-        self._system("systemctl", "enable", "--now", self.called)
+        with _as_start_error():
+            self._unit.install(self.text())
         return [
-            f"unit           {path}",
+            f"unit           {self._unit.path}",
             f"log            journalctl -u {self.called}; {self.agent / 'logs/agent0.log'}",
         ]
+
+    @property
+    def _unit(self) -> Unit:
+        return Unit(self.called, self.run, self.units)
 
     def _expect_secret(self) -> None:
         """systemd starts no service whose credential is not there: it is made before the first start."""
@@ -175,31 +150,18 @@ class Service:
         if self.here.windows:
             self._system("schtasks", "/Delete", "/F", "/TN", self.called)
             return [f"removed        {self.called}; the process, if it runs, is stopped by mid.bat stop"]
-        path = self.units / f"{self.called}.service"
-        if not path.exists():
-            raise StartError(f"there is no {path}", "openmid mid service install makes it")
-        self._system("systemctl", "disable", "--now", self.called)
-        try:
-            path.unlink()
-        except OSError as error:
-            raise StartError(f"{path} cannot be removed: {error.strerror}", "run this as root") from error
-        self._system("systemctl", "daemon-reload")
-        return [f"removed        {path}"]
+        with _as_start_error():
+            self._unit.uninstall("openmid mid service install")
+        return [f"removed        {self._unit.path}"]
 
     def _system(self, *words: str) -> None:
-        try:
-            done = self.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        except OSError as error:
-            raise StartError(f"{words[0]} cannot be started: {error.strerror}", "is this system run by it?") from error
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise StartError(
-                f"{' '.join(words[:2])} failed: {said[0]}", f"what would be installed: service print ({self.called})"
-            )
+        with _as_start_error():
+            self._unit.system(*words)
 
 
-def quoted(word: str) -> str:
-    """One word of a unit's command line or list of paths (systemd.syntax(7), systemd.service(5))."""
-    for mark, instead in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
-        word = word.replace(mark, instead)
-    return f'"{word}"'
+@contextlib.contextmanager
+def _as_start_error() -> Iterator[None]:
+    try:
+        yield
+    except SystemdError as error:
+        raise StartError(str(error), error.hint) from error
