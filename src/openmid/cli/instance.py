@@ -241,6 +241,19 @@ def reset_password(name: str, folder: Path) -> None:
     click.echo(password)
 
 
+@user.command("reset-second-factor")
+@click.argument("name")
+@folder_option
+@sentences
+def reset_second_factor(name: str, folder: Path) -> None:
+    """Let a user sign in with the password alone again: the telephone is lost, and the recovery codes too."""
+    use(folder)
+    from openmid.instance.access import totp
+
+    removed = totp.remove(_user(name))
+    click.echo(f"{name}: the second factor is removed" if removed else f"{name} has no second factor")
+
+
 @instance.command()
 @click.option("--since", type=click.DateTime(), help="Only entries from this time (UTC) on.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of CSV.")

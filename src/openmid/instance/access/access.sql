@@ -8,7 +8,13 @@ WHERE token.token_hash = :token_hash AND account.is_active AND (token.expires IS
 
 -- name: by_name
 -- A user by name, for HTTP Basic.
-SELECT account.id, account.username, account.password, account.is_superuser, 'full' AS scope
+SELECT
+    account.id,
+    account.username,
+    account.password,
+    account.is_superuser,
+    'full' AS scope,
+    EXISTS (SELECT 1 FROM totp_device AS device WHERE device.user_id = account.id AND device.confirmed) AS second_factor
 FROM auth_user AS account
 WHERE account.username = :username AND account.is_active;
 

@@ -94,8 +94,8 @@ def _basic(value: str, address: str) -> Caller | None:
         make_password(password)  # as long as for a user who exists
         _wrong(username, address)
         return None
-    if not _is_right(password, row["password"], username, address):
-        return None
+    if not _is_right(password, row["password"], username, address) or row["second_factor"]:
+        return None  # with a second factor only tokens
     return _caller(row)
 
 

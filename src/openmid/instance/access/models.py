@@ -9,7 +9,7 @@ from django.db import models
 from openmid.fips import keys
 from openmid.instance.records import clock
 from openmid.instance.records.base import Record
-from openmid.instance.records.secrets import digest
+from openmid.instance.records.secrets import EncryptedField, digest
 
 PREFIX = "omt_"
 
@@ -52,3 +52,22 @@ class ApiToken(Record):
         token.full_clean()
         token.save()
         return clear
+
+
+class TotpDevice(Record):
+    """A user's second factor (`access.totp`). `last_step` is the time step whose code was used last: none counts twice."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    secret = EncryptedField("Secret")  # base32
+    recovery = EncryptedField("Recovery codes", default="[]")  # JSON: their hashes
+    confirmed = models.BooleanField("Confirmed", default=False)
+    last_step = models.BigIntegerField("Last step", default=0)
+    spent = models.PositiveIntegerField("Recovery codes spent", default=0)
+
+    class Meta:
+        db_table = "totp_device"
+        verbose_name = "second factor"
+        constraints = (models.UniqueConstraint(fields=("user", "confirmed"), name="one_second_factor"),)
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user}"

@@ -44,7 +44,7 @@ ACTIONS = ("action", "actionversion", "step")
 EXECUTIONS = ("execution",)
 """Adding one is starting it, changing one is cancelling it."""
 FILES = ("attachment",)
-SYSTEM = ("user", "group", "apitoken", "audit", "enrolmenttoken", "eccqueueitem")
+SYSTEM = ("user", "group", "apitoken", "totpdevice", "audit", "enrolmenttoken", "eccqueueitem")
 
 MAY: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
     CONNECTION_ADMIN: {CONNECTIONS: EDIT, PROFILES: EDIT, SERVERS: SEE, CREDENTIALS: SEE},

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from openmid.instance.access import totp
 from openmid.instance.access.models import ApiToken
 from openmid.instance.access.roles import ADMIN, WHAT
 from openmid.instance.records import clock
 from openmid.instance.web.labels import label
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, CheckboxList, SelectWidget
+from openmid.instance.web.unfolded import Admin, CheckboxList, SelectWidget, action
 
 if TYPE_CHECKING:
     from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
@@ -69,6 +72,22 @@ class UserAdmin(UserAdminBase):
     )
     add_fieldsets: Any = ((None, {"fields": ("username", "groups", "password1", "password2")}),)
     readonly_fields = ("last_login",)
+    actions_detail = ("reset_second_factor",)
+
+    @action(
+        description="Reset second factor",
+        permissions=["change"],
+        dialog={
+            "title": "Reset second factor",
+            "description": "The password alone is enough again, until the user sets up another authenticator.",
+            "form_submit_text": "Reset",
+        },
+    )
+    def reset_second_factor(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        user = get_object_or_404(User, pk=object_id)
+        removed = totp.remove(user)
+        messages.info(request, f"{user}: " + ("the second factor is removed." if removed else "there was none."))
+        return HttpResponse(headers={"HX-Redirect": reverse("admin:auth_user_change", args=[object_id])})
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:

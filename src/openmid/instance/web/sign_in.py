@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
+from openmid.instance.access import totp
 from openmid.instance.access.throttle import TooManyAttempts, throttle
 from openmid.instance.web.unfolded import SignInBase
 
 
+class SecondStepError(Exception):
+    """Raised when the password was right and a code is asked for."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(user.get_username())
+        self.user = user
+
+
 class SignInForm(SignInBase):
     """A name and a password, and not too often a wrong one."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """After the password: who has a second factor is not in yet.
+
+        Raises:
+            SecondStepError.
+        """
+        super().confirm_login_allowed(user)
+        if totp.has(user):
+            raise SecondStepError(user)
 
     def clean(self) -> dict[str, Any]:
         """Sign in.

@@ -7,8 +7,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.views.decorators.cache import never_cache
 
-from openmid.instance.web.sign_in import SignInForm
+from openmid.instance.web.sign_in import SecondStepError, SignInForm
 from openmid.instance.web.unfolded import Site
 
 
@@ -30,7 +31,33 @@ class InstanceSite(Site):
         return {**super().each_context(request), "colors": None}
 
     def get_urls(self) -> list[Any]:
-        return [path("colours.css", self.colours, name="colours"), *super().get_urls()]
+        return [
+            path("colours.css", self.colours, name="colours"),
+            path("login/code/", never_cache(self.code), name="code"),
+            path("second-factor/", self.admin_view(self.second_factor), name="second_factor"),
+            *super().get_urls(),
+        ]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The password; then, for those who have a second factor, the code."""
+        from openmid.instance.web import second_factor
+
+        try:
+            return super().login(request, extra_context)
+        except SecondStepError as step:
+            return second_factor.ask(request, step.user)
+
+    def code(self, request: HttpRequest) -> HttpResponse:
+        """The second step of signing in."""
+        from openmid.instance.web import second_factor
+
+        return second_factor.code(request, self.each_context(request))
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        """A user's own second factor."""
+        from openmid.instance.web import second_factor
+
+        return second_factor.manage(request, self.each_context(request))
 
     def colours(self, request: HttpRequest) -> HttpResponse:
         """The colours of the theme, for everybody: the sign-in page has them too."""
