@@ -99,8 +99,11 @@ def test_a_partners_answer_is_kept_under_its_lease(api: Api, mid: Mid) -> None:
     assert (answer.status, answer.json["size_bytes"]) == (201, len(BYTES))
     kept = Attachment.objects.get(pk=answer.json["sys_id"])
     assert (kept.table_name, kept.table_sys_id, kept.sys_created_by) == ("ecc_queue", job.sys_id, "mid.server.mid1")
+    for _ in range(9):
+        assert store(mid, job.sys_id, job.lease, b"x").status == 201
+    assert store(mid, job.sys_id, job.lease, b"x").json["code"] == "too_many"
     mid.deliver(job)
-    assert store(mid, job.sys_id, job.lease).status == 409
+    assert store(mid, job.sys_id, job.lease).json["code"] == "lease_lost"
 
 
 def test_one_that_breaks_off_leaves_nothing(api: Api, mid: Mid) -> None:

@@ -32,6 +32,8 @@ from openmid.instance.records.database import reader
 
 SILENCE_S = 60
 MOST_LISTED = 1000
+MOST_OF_A_JOB = queue.MAX_RESULTS
+"""Attempts that were made anew leave what they have stored, until the execution goes."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -53,6 +55,8 @@ async def store(request: Request) -> Response:
     job, lease = asked.get("job", ""), asked.get("lease", "")
     if reader().first(queue.SQL["in_force"], sys_id=job, lease=lease, mid_server=caller.sys_id) is None:
         raise Refused(409, "lease_lost", "the lease of this job is not in force any more", "give the job up")
+    if await in_thread(Attachment.objects.filter(table_name="ecc_queue", table_sys_id=job).count) >= MOST_OF_A_JOB:
+        raise Refused(409, "too_many", f"job {job} has {MOST_OF_A_JOB} attachments already", "give the job up")
     made = await _received(request, asked.get("content_type", ""), "ecc_queue", job, f"mid.server.{caller.name}")
     return Json({"sys_id": made.sys_id, "size_bytes": made.size_bytes}, status_code=201)
 
