@@ -83,7 +83,9 @@ def test_an_operation_of_the_servers_own_wsdl(standing: Walk, port: int) -> None
     found = run(standing, action, {"sku": "<nail & bolt>", "count": 3})
     assert (found["state"], found["outputs"]) == ("Completed", {"order": 300}), found["steps"]
     assert "&lt;nail &amp; bolt&gt;" in found["steps"][0]["output"]["body"]
-    assert found["steps"][0]["integration_metadata"]["fips_enforced"] is True
+    metadata = found["steps"][0]["integration_metadata"]
+    assert metadata["fips_enforced"] is True
+    assert f"trace={metadata['trace_id']}" in (standing.agent / "logs/agent0.log").read_text()
 
     fault = run(standing, action | {"name": "place_none"}, {"sku": "x", "count": 0})["steps"][0]
     assert (fault["state"], fault["error"]["code"]) == ("Error", "soap_fault")

@@ -50,8 +50,10 @@ class Worker:
 def _log(job: str, probe: Probe, result: ProbeResult) -> None:
     # Without the query: people put keys there.
     url = probe.url.partition("?")[0]
+    trace = probe.traceparent[3:35] if probe.traceparent[3:35].isalnum() else ""
     if result.failure is not None:
-        log.warning(f"{probe.method} {url} failed: {result.failure.message}", code=result.failure.code, job=job)
+        said = f"{probe.method} {url} failed: {result.failure.message}"
+        log.warning(said, code=result.failure.code, job=job, trace=trace)
         return
     log.info(
         f"{probe.method} {url} was answered {result.status_code}",
@@ -59,4 +61,5 @@ def _log(job: str, probe: Probe, result: ProbeResult) -> None:
         client=result.tls.client_subject,
         us=result.timing.total,
         job=job,
+        trace=trace,
     )
