@@ -259,6 +259,42 @@ def test_answers_that_do_not_fit(body: str, output: dict[str, str], said: str) -
         outputs_of(body, output)
 
 
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "UTF-16"])
+def test_what_an_xml_declaration_said_of_bytes_does_not_count_for_text(encoding: str) -> None:
+    body = f'<?xml version="1.0" encoding="{encoding}"?><a>\u00e9</a>'
+    assert outputs_of(body, {"name": "x", "source": "xpath", "expression": "/a"}) == {"x": "\u00e9"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expression"),
+    [
+        ("xpath", "//*//*"),
+        ("xpath", "count(//b/following::b)"),
+        ("xpath", "//a[.//b]"),
+        ("xpath", "//a[../b]"),
+        ("xpath", "//a | //b"),
+        ("json_path", "$..*..*"),
+        ("json_path", "$[?@..a]"),
+        ("json_path", "$[?$[*].a == @.b]"),
+    ],
+)
+def test_what_may_take_very_long_is_refused(source: str, expression: str) -> None:
+    with pytest.raises(ValueError, match="may take very long"):
+        outputs.declared([{"name": "x", "source": source, "expression": expression}])
+
+
+@pytest.mark.parametrize(
+    ("source", "expression"),
+    [
+        ("xpath", "//*[local-name()='a//b']/@n"),
+        ("xpath", "/s:E/child::s:B/self::node()"),
+        ("json_path", "$.a[?@.b == '..$']"),
+    ],
+)
+def test_what_looks_like_it_and_is_not(source: str, expression: str) -> None:
+    outputs.declared([{"name": "x", "source": source, "expression": expression}])
+
+
 @pytest.mark.parametrize(
     ("output", "said"),
     [

@@ -126,3 +126,16 @@ def test_a_schema_that_never_ends_is_bounded() -> None:
     )
     (found,) = wsdl.operations({"a": document(schema).replace(b't:Order"', b't:Big"')})
     assert len(found.envelope) < 1_000_000
+
+
+def test_groups_of_groups_are_bounded() -> None:
+    groups = "".join(
+        f'<xs:group name="G{n}"><xs:sequence><xs:group ref="G{n + 1}"/><xs:group ref="G{n + 1}"/></xs:sequence></xs:group>'
+        for n in range(16)
+    )
+    inside = '<xs:complexType><xs:sequence><xs:group ref="G0"/></xs:sequence></xs:complexType>'
+    big = f'<xs:element name="Big">{inside}</xs:element>'
+    last = '<xs:group name="G16"><xs:sequence/></xs:group>'
+    schema = XSD.replace('<xs:element name="Order">', f'{groups}{last}{big}<xs:element name="Order">')
+    with pytest.raises(wsdl.WsdlError, match="too large to be shown"):
+        wsdl.operations({"a": document(schema).replace(b't:Order"', b't:Big"')})

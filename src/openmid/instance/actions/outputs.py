@@ -23,6 +23,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 MOST = 100
 MOST_CHARACTERS = 64 * 1024
 EXAMPLES = {"json_path": "$.order.id", "xpath": "//*[local-name()='id']", "header": "Location"}
+_DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
 _PATHS = JSONPathEnvironment()
 for _name in ("match", "search"):  # a pattern may take longer than any answer is worth
     _PATHS.function_extensions.pop(_name)
@@ -74,6 +75,8 @@ def check(output: Output) -> None:
         return
     if not output.expression.strip():
         raise ValueError(f"Output {output.name} needs an expression, such as {EXAMPLES[output.source]}.")
+    if output.source in _COSTLY:
+        _cheap(output)
     try:
         if output.source == "json_path":
             _json_path(output.expression)
@@ -81,6 +84,29 @@ def check(output: Output) -> None:
             etree.XPath(output.expression)
     except (JSONPathError, etree.XPathError) as error:
         raise ValueError(f"Output {output.name}: {output.expression} is not understood: {error}.") from None
+
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_DESCENT = {"json_path": "..", "xpath": "//"}
+_COSTLY = {
+    "json_path": re.compile(r"\[\s*\?.*(?:\.\.|\$)", re.DOTALL),
+    "xpath": re.compile(r"\[.*(?://|\.\.)|\b(?!child|attribute|self)[a-z-]+\s*::|\|", re.DOTALL),
+}
+
+
+def _cheap(output: Output) -> None:
+    """One look at each node of an answer, not one for each pair of nodes: the queue's writer waits meanwhile.
+
+    Raises:
+        ValueError: a second search of descendants, one in a condition, another axis, a union.
+    """
+    text = _QUOTED.sub("''", output.expression)
+    mark = _DESCENT[output.source]
+    if text.count(mark) > 1 or _COSTLY[output.source].search(text):
+        raise ValueError(
+            f"Output {output.name}: {output.expression} may take very long: it has one {mark} at most, none in a "
+            "condition, and goes to children and attributes only."
+        )
 
 
 def evaluate(outputs: Sequence[Output], status_code: int, headers: list[tuple[str, str]], body: str) -> dict[str, Any]:
@@ -109,7 +135,7 @@ class _Answer:
     @cached_property
     def xml(self) -> Any:
         try:
-            return lxml_fromstring(self.body.encode())
+            return lxml_fromstring(_DECLARATION.sub("", self.body).encode())  # it is text already
         except (etree.XMLSyntaxError, ValueError) as error:
             raise OutputError(f"the body is not XML ({error})", "look at the body in the step's output") from None
 

@@ -11,7 +11,7 @@ import msgspec
 
 from openmid.fips import keys
 from openmid.instance.actions import fill
-from openmid.instance.actions.outputs import Output, declared
+from openmid.instance.actions.outputs import Output
 from openmid.instance.connections import candidates
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.selection import Requirement
@@ -71,7 +71,7 @@ def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
         *names,
         requirement=candidates.requirement(row, base_url),
         goes_on=goes_on,
-        outputs=declared(_list(row, "outputs")),
+        outputs=msgspec.convert(_list(row, "outputs"), list[Output]),
     )
     template, probe = _template(row, base_url), _probe(row)
     if literal:

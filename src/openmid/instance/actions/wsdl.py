@@ -147,7 +147,7 @@ class _Sketch:
     """Writes elements as their types say."""
 
     def __init__(self) -> None:
-        self._nodes = 0
+        self._nodes = self._particles = 0
         self._open: list[Any] = []
 
     def particle(self, parent: Any, particle: Any) -> None:
@@ -156,6 +156,9 @@ class _Sketch:
         from zeep.xsd.elements.any import Any as AnyElement
         from zeep.xsd.elements.indicators import Group, Indicator
 
+        self._particles += 1
+        if self._particles > MAX_NODES * 10:
+            raise WsdlError("an operation's message is too large to be shown", "write its envelope by hand")
         if isinstance(particle, AnyElement):
             parent.append(etree.Comment("any element"))
         elif isinstance(particle, Group):
