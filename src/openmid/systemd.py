@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from openmid.system import write_atomic
 
 UNITS = Path("/etc/systemd/system")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -69,7 +69,7 @@ class Unit:
             SystemdError.
         """
         try:
-            _write(self.path, text)
+            write_atomic(self.path, text.encode(), 0o644)
         except OSError as error:
             raise SystemdError(f"{self.path} cannot be written: {error.strerror}", "run this as root") from error
         self.system("systemctl", "daemon-reload")
@@ -107,21 +107,6 @@ class Unit:
             raise SystemdError(
                 f"{' '.join(words[:2])} failed: {said[0]}", f"what would be installed: service print ({self.called})"
             )
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or the one before it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            os.fchmod(handle, 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(handle)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def quoted(word: str) -> str:

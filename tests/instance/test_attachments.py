@@ -15,6 +15,7 @@ from openmid.instance.attachments.models import Attachment
 from openmid.instance.operations import retention
 from openmid.wire.version import CHANNEL
 from tests.instance.partners import Api, Mid
+from tests.instance.web.conftest import client_of
 
 BYTES = bytes(range(256)) * 4096  # 1 MB
 
@@ -159,3 +160,20 @@ def test_answers_go_with_their_executions(api: Api, mid: Mid) -> None:
     retention.purge(-1)
     assert [each.sys_id for each in Attachment.objects.all()] == [kept["sys_id"]]
     assert not files.place(answer).exists()
+
+
+def test_the_page_gives_it_a_piece_at_a_time(instance: object) -> None:
+    incoming = files.Incoming()
+    incoming.write(BYTES)
+    kept = incoming.keep("r\u00e9sum\u00e9.pdf", "application/pdf", "ecc_queue", "x")
+    browser = client_of("alice")
+    answer = browser.get(f"/attachments/attachment/{kept.pk}/file/")
+    assert (answer.status_code, answer["Content-Type"], answer["Content-Length"]) == (
+        200,
+        "application/octet-stream",
+        "1048576",
+    )
+    assert answer["Content-Disposition"].startswith("attachment; filename*=utf-8''r")
+    assert answer.is_async  # type: ignore[attr-defined]  # a 400 MB file cost 415 MB before
+    files.place(kept.pk).unlink()
+    assert browser.get(f"/attachments/attachment/{kept.pk}/file/").status_code == 404

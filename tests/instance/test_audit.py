@@ -17,6 +17,7 @@ from openmid.instance.folder import Folder
 from openmid.instance.records.actor import acting_as
 from tests.instance.conftest import PASSWORDS
 from tests.instance.partners import Api
+from tests.instance.web.conftest import streamed
 
 
 def entries(**which: Any) -> list[tuple[str, ...]]:
@@ -121,7 +122,7 @@ def test_the_page_lists_and_exports_what_its_filters_show(instance: Folder) -> N
     browser.force_login(User.objects.get(username="alice"))
     assert "listed" in browser.get("/audit/audit/", secure=True).content.decode()
     export = browser.get("/audit/audit/export.csv?event__exact=sign_in", secure=True)
-    rows = b"".join(export.streaming_content).decode().splitlines()
+    rows = streamed(export).splitlines()
     assert [row.split(",")[3] for row in rows] == ["event", "sign_in"]
     (entry,) = Audit.objects.filter(display="listed", fieldname="name")
     page = browser.get(f"/audit/audit/{entry.pk}/change/", secure=True).content.decode()

@@ -5,7 +5,6 @@ A value is changed in place, so that comments, order and formatting stay as the 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from openmid import system
 from openmid.midserver.errors import ConfigError
+from openmid.system import write_atomic as write_atomic
 
 FILE = "config.xml"
 FIPS_ENFORCED = "mid.fips.enforced"
@@ -39,23 +39,6 @@ def agent_folder(folder: Path) -> Path:
         if (candidate / FILE).is_file():
             return candidate.resolve()
     raise ConfigError(f"there is no MID Server in {folder}", "openmid mid install DIR lays one out")
-
-
-def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """`content` in `path`, whole or not at all, readable by its owner only unless `mode` says otherwise."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | system.O_BINARY, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            system.HERE.restrict(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        system.HERE.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

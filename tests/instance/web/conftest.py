@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -39,6 +40,15 @@ def page(admin: Client) -> Callable[..., str]:
         return answer.content.decode()
 
     return get
+
+
+def streamed(answer: Any) -> str:
+    """What an answer that comes in pieces holds."""
+
+    async def gathered() -> bytes:
+        return b"".join([piece async for piece in answer.streaming_content])
+
+    return async_to_sync(gathered)().decode()
 
 
 def a_mid(name: str = "mid1", **columns: Any) -> MidServer:

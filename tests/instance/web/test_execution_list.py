@@ -14,6 +14,7 @@ from openmid.instance.actions.models import Execution, StepExecution
 from openmid.instance.mid.models import MidServer
 from openmid.instance.records import clock
 from openmid.instance.web import execution_list, home
+from tests.instance.web.conftest import streamed
 
 LIST = "/actions/execution/"
 HOUR = execution_list.HOUR_US
@@ -54,7 +55,7 @@ def test_filters_search_and_export(admin: Client, many: None) -> None:
     assert shown(admin.get(f"{LIST}?mid_server=m1").content.decode()) == ["call 5"]
     assert shown(admin.get(f"{LIST}?q=call+59").content.decode()) == ["call 59"]
     answer = admin.get(f"{LIST}export.csv?state__exact=Error&started=24")
-    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(streamed(answer))))
     assert [row["action"] for row in rows] == ["'=cmd|x", *(f"call {n}" for n in range(3, 24, 3))]
     assert (rows[1]["state"], rows[1]["duration_ms"]) == ("Error", "1.5")
     assert answer["Content-Disposition"] == 'attachment; filename="execution.csv"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 
@@ -17,6 +18,7 @@ from openmid.instance.access.models import TotpDevice
 from openmid.instance.audit.models import Audit
 from openmid.instance.folder import Folder
 from tests.instance.conftest import PASSWORDS
+from tests.instance.partners import Api
 
 PAGE = "/second-factor/"
 
@@ -68,9 +70,12 @@ def test_a_recovery_code_counts_once(secret: str, admin: Client) -> None:
     assert signing_in().post("/login/code/", {"code": first}).status_code == 200
 
 
-def test_the_api_takes_tokens_then(secret: str) -> None:
+def test_the_api_takes_tokens_then(secret: str, server: str) -> None:
     basic = "Basic " + base64.b64encode(f"alice:{PASSWORDS['alice']}".encode()).decode()
-    assert identify(basic) is None
+    for path in ("/api/now/table/sys_alias", "/api/v1/executions/x"):
+        answer = Api(server, basic).get(path)
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="openmid"')
+        assert "use an API token" in json.dumps(answer.json)
     totp.remove(User.objects.get(username="alice"))
     assert identify(basic) is not None
 

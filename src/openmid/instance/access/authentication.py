@@ -22,6 +22,7 @@ from openmid.instance.access.roles import ADMIN, FOLLOWERS, RUNNERS
 from openmid.instance.access.throttle import throttle
 from openmid.instance.audit.models import Event
 from openmid.instance.audit.trail import note
+from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.database import reader
@@ -58,6 +59,10 @@ class Caller:
         return bool(self.roles & FOLLOWERS)
 
 
+class TokenNeededError(InstanceError):
+    """Raised where a password would go around a second factor."""
+
+
 def is_token(authorization: str) -> bool:
     """Whether `identify` will be quick: a token needs no slow hash."""
     return authorization[:7].lower() == "bearer "
@@ -68,6 +73,7 @@ def identify(authorization: str, address: str = "") -> Caller | None:
 
     Raises:
         TooManyAttempts: too many passwords from `address` were wrong.
+        TokenNeededError: the password is right, and the user has a second factor.
     """
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer" and value.startswith(PREFIX):
@@ -94,8 +100,10 @@ def _basic(value: str, address: str) -> Caller | None:
         make_password(password)  # as long as for a user who exists
         _wrong(username, address)
         return None
-    if not _is_right(password, row["password"], username, address) or row["second_factor"]:
-        return None  # with a second factor only tokens
+    if not _is_right(password, row["password"], username, address):
+        return None
+    if row["second_factor"]:
+        raise TokenNeededError(f"{username} has two-factor sign-in: a password alone is not enough", "use an API token")
     return _caller(row)
 
 

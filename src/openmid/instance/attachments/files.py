@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
+from django.db import connections
 
 from openmid.instance.attachments.models import Attachment
 from openmid.instance.errors import InstanceError
@@ -134,10 +135,18 @@ async def receive(
                 await asyncio.to_thread(incoming.write, bytes(waiting))
                 waiting.clear()
         await asyncio.to_thread(incoming.write, bytes(waiting))
-        return await asyncio.to_thread(incoming.keep, file_name, content_type, table_name, table_sys_id)
+        return await asyncio.to_thread(_kept, incoming, file_name, content_type, table_name, table_sys_id)
     except BaseException:
         incoming.discard()
         raise
+
+
+def _kept(incoming: Incoming, *columns: str) -> Attachment:
+    """In a thread that has no request, and so nobody who closes its connection to the database."""
+    try:
+        return incoming.keep(*columns)
+    finally:
+        connections.close_all()
 
 
 def read(attachment: Attachment) -> Iterator[bytes]:

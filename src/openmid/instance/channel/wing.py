@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from openmid.instance.access.authentication import TokenNeededError
 from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.actions.ad_hoc import BadRequestError
 from openmid.instance.actions.details import NoSuchExecutionError
@@ -33,6 +34,7 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (InputError, 400),
     (KeyReusedError, 422),
     (TooManyAttempts, 429),
+    (TokenNeededError, 401),
     (QueueFullError, 429),
     (TooLargeError, 413),
     (StorageError, 507),

@@ -41,8 +41,8 @@ class NotSignedInError(ApiError):
 
     status = 401
 
-    def __init__(self) -> None:
-        super().__init__("User Not Authenticated", "Required to provide Auth information")
+    def __init__(self, detail: str = "Required to provide Auth information") -> None:
+        super().__init__("User Not Authenticated", detail)
 
     def answer(self) -> JsonResponse:
         response = super().answer()

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from openmid.instance.access import origin
-from openmid.instance.access.authentication import identify
+from openmid.instance.access.authentication import TokenNeededError, identify
 from openmid.instance.access.models import ApiToken
 from openmid.instance.access.throttle import TooManyAttempts
 from openmid.instance.records.actor import acting_as
@@ -58,6 +58,8 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
                 return view(request, **path)
         except ApiError as error:
             return error.answer()
+        except TokenNeededError as error:
+            return NotSignedInError(f"{error}: {error.hint}").answer()
         except TooManyAttempts as error:
             return TooManyError(error.seconds).answer()
         except DatabaseError as error:

@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header
 
 from openmid.instance.attachments import files
 from openmid.instance.attachments.models import Attachment
+from openmid.instance.web import streams
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 
@@ -48,10 +49,10 @@ class AttachmentAdmin(Admin):
         if not self.has_view_permission(request, found):
             raise PermissionDenied
         try:
-            answer = StreamingHttpResponse(files.read(found), content_type="application/octet-stream")
+            chunks = files.read(found)
         except files.StorageError as error:
             raise Http404(str(error)) from None
+        disposition = content_disposition_header(True, found.file_name) or "attachment"
+        answer = streams.download(chunks, "application/octet-stream", disposition)
         answer["Content-Length"] = str(found.size_bytes)
-        answer["Content-Disposition"] = content_disposition_header(True, found.file_name) or "attachment"
-        answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
         return answer

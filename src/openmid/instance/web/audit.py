@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from openmid.instance.audit import trail
 from openmid.instance.audit.models import Audit
 from openmid.instance.records import clock
+from openmid.instance.web import streams
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, action
 
@@ -56,9 +57,7 @@ class AuditAdmin(Admin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         entries = self.get_changelist_instance(request).get_queryset(request)
-        answer = StreamingHttpResponse(trail.as_csv(entries), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = 'attachment; filename="sys_audit.csv"'
-        return answer
+        return streams.csv(trail.as_csv(entries), "sys_audit.csv")
 
     @admin.display(description="When", ordering="sys_created_on")
     def when(self, entry: Audit) -> SafeString:

@@ -16,7 +16,6 @@ from django.http import (
     HttpResponseBase,
     HttpResponseRedirect,
     JsonResponse,
-    StreamingHttpResponse,
 )
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -30,7 +29,7 @@ from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
-from openmid.instance.web import labels, waterfall
+from openmid.instance.web import labels, streams, waterfall
 from openmid.instance.web.execution_list import OnMidServer, Started, as_csv
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, action
@@ -84,9 +83,7 @@ class ExecutionAdmin(Admin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_changelist_instance(request).get_queryset(request)
-        answer = StreamingHttpResponse(as_csv(found), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = 'attachment; filename="execution.csv"'
-        return answer
+        return streams.csv(as_csv(found), "execution.csv")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Json | None = None
