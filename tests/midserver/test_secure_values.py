@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from openmid.midserver import config as config_room
 from openmid.midserver import redact, secret_key, secure_values
 from openmid.midserver.config import ENCRYPTED, Config
 from openmid.midserver.errors import ConfigError
@@ -113,7 +112,7 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(agent: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     secret_key.make(agent)
-    monkeypatch.setattr(config_room.os, "fsync", fails)
+    monkeypatch.setattr("openmid.system.os.fsync", fails)
     config = Config.read(agent)
     secure_values.protect(config)  # goes on, with a warning
     assert text(agent) == TEXT
