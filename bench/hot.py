@@ -18,7 +18,7 @@ from standing import standing
 
 GROUPS = {  # part of a frame's file or function: what it is
     "ecc/writer.py": "the writer's own loop, and its commit",
-    "records/database.py": "SQLite: statements",
+    "records/sqlite.py": "SQLite: statements",
     "instance/guard.py": "clients that are slow",
     "uvicorn": "HTTP: uvicorn, h11",
     "h11": "HTTP: uvicorn, h11",

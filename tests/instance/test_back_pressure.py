@@ -106,7 +106,7 @@ def test_what_was_accepted_goes_on(limits: Any, api: Api, mid: Mid) -> None:
 def test_waiting_jobs_are_counted_through_their_index(instance: Folder) -> None:
     for name in ("ready", "ready_of"):
         values = {"mid_server": "a", "limit": 5}
-        plan = [row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values)]
+        plan = [row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {SQL[name]}", **values)]
         assert any("USING INDEX ecc_queue_ready" in line for line in plan), plan
 
 

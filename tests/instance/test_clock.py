@@ -63,7 +63,7 @@ def test_a_lease_from_a_clock_that_was_ahead_is_cut_at_the_start(api: Api, mid: 
     api.execute("call")
     job = mid.job()
     late = clock.now() + 10 * HOUR_S * 1_000_000
-    writer().run(lambda connection: connection.execute("UPDATE ecc_queue SET lease_until = ?", (late,)).rowcount)
+    writer().run(lambda connection: connection.change("UPDATE ecc_queue SET lease_until = :late", late=late))
     assert writer().run(clock_jump.at_start) == 1
     assert writer().run(clock_jump.at_start) == 0
     left = (EccQueueItem.objects.get(pk=job.sys_id).lease_until or 0) - clock.now()

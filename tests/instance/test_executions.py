@@ -145,7 +145,7 @@ def test_a_lost_job_ends_its_step(api: Api, mid: Mid) -> None:
     api.action("post", {"connection_alias": "partner", "method": "POST"})
     sys_id = api.execute("post").json["sys_id"]
     job = mid.job()
-    writer().run(lambda connection: connection.execute("UPDATE ecc_queue SET lease_until = 1").rowcount)
+    writer().run(lambda connection: connection.change("UPDATE ecc_queue SET lease_until = 1"))
     writer().run(runner.lapse)
     found = api.details(sys_id)
     assert (found["state"], found["steps"][0]["error"]["code"]) == ("Error", "outcome_unknown")

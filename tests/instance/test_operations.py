@@ -148,11 +148,9 @@ def test_proofs_that_nobody_rests_on_go_once_there_are_many(
     api.execute("call")
     mid.deliver(mid.job())
     writer().run(
-        lambda connection: connection.execute("UPDATE step_execution SET fips_proof = ?", [f"{7:032x}"]).rowcount
+        lambda connection: connection.change("UPDATE step_execution SET fips_proof = :proof", proof=f"{7:032x}")
     )
-    writer().run(
-        lambda connection: connection.execute("UPDATE ecc_agent SET fips_proof_id = ?", [f"{8:032x}"]).rowcount
-    )
+    writer().run(lambda connection: connection.change("UPDATE ecc_agent SET fips_proof_id = :proof", proof=f"{8:032x}"))
     retention.purge(1)
     assert FipsProof.objects.count() == 250
     monkeypatch.setattr(retention, "MANY_PROOFS", 100)

@@ -54,7 +54,7 @@ def deliver(job: Job) -> str:
 
 def let_leases_run_out() -> int:
     def age(connection: Connection) -> int:
-        connection.execute("UPDATE ecc_queue SET lease_until = 1 WHERE state = 'processing'")
+        connection.change("UPDATE ecc_queue SET lease_until = 1 WHERE state = 'processing'")
         return runner.lapse(connection)
 
     return writer().run(age)
@@ -65,9 +65,10 @@ def let_time_pass(sys_id: str, minutes: int = 11) -> int:
 
     def age(connection: Connection) -> int:
         past = minutes * 60_000_000
-        connection.execute(
-            "UPDATE ecc_queue SET sequence = sequence - ?, sys_updated_on = sys_updated_on - ? WHERE sys_id = ?",
-            [past, past, sys_id],
+        connection.change(
+            "UPDATE ecc_queue SET sequence = sequence - :past, sys_updated_on = sys_updated_on - :past WHERE sys_id = :id",
+            past=past,
+            id=sys_id,
         )
         return runner.lapse(connection)
 
@@ -87,13 +88,13 @@ def test_every_statement_is_one_that_the_database_prepares(instance: Folder, pac
             word.strip(":,();\n") for word in statement.replace("(", " ").split() if word.lstrip("(").startswith(":")
         }
         values = {each.lstrip(":"): None for each in names} | {"now": 1, "lease_us": 1, "limit": 1}
-        assert reader().execute(f"EXPLAIN {statement}", values).fetchall(), name
+        assert reader().run(f"EXPLAIN {statement}", **values), name
 
 
 def test_a_claim_uses_the_index_of_ready_jobs(instance: Folder) -> None:
     statement = statements("openmid.instance.ecc", "queue.sql")["claim"]
     values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": "", "before": 0, "priority": 2}
-    plan = " ".join(row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {statement}", values))
+    plan = " ".join(row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {statement}", **values))
     assert "ecc_queue_ready" in plan
     assert "SCAN" not in plan
 
@@ -151,7 +152,7 @@ def test_a_lost_job_that_may_not_be_repeated_is_an_error(instance: Folder, metho
 def test_a_result_just_after_the_lease_still_counts(instance: Folder) -> None:
     put("POST")
     (job,) = claim()
-    writer().run(lambda connection: connection.execute("UPDATE ecc_queue SET lease_until = 1").rowcount)
+    writer().run(lambda connection: connection.change("UPDATE ecc_queue SET lease_until = 1"))
     assert deliver(job) == "accepted"
 
 
@@ -166,8 +167,7 @@ def test_a_job_that_nobody_takes_ends(instance: Folder) -> None:
 def test_a_job_that_is_too_old_is_not_claimed_before_it_ends(instance: Folder) -> None:
     old = put("POST")
     MidServer.objects.all().delete()  # what `lapse` looks for comes second
-    with connect(database()) as direct:
-        direct.execute("UPDATE ecc_queue SET sequence = 1, sys_updated_on = 1")
+    writer().run(lambda connection: connection.change("UPDATE ecc_queue SET sequence = 1, sys_updated_on = 1"))
     assert claim() == []
     assert let_time_pass(old) == 1
 
@@ -199,7 +199,7 @@ def test_the_jobs_of_a_mid_server_that_was_deleted_end(instance: Folder) -> None
 
 def test_looking_for_stranded_jobs_reads_ready_ones_only(instance: Folder) -> None:
     statement = statements("openmid.instance.ecc", "queue.sql")["stranded"]
-    plan = [row["detail"] for row in reader().execute(f"EXPLAIN QUERY PLAN {statement}", {"before": 1, "limit": 1})]
+    plan = [row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {statement}", before=1, limit=1)]
     assert "SCAN item USING INDEX ecc_queue_ready" in plan
 
 
@@ -251,7 +251,7 @@ def test_what_a_future_returns_is_on_the_disk(instance: Folder) -> None:
     sys_id = put()
     other = sqlite3.connect(f"file:{database()}?mode=ro", uri=True)
     assert other.execute("SELECT state FROM ecc_queue WHERE sys_id = ?", [sys_id]).fetchone() == ("ready",)
-    assert connect(database()).execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert connect(database()).first("PRAGMA synchronous")[0] == 2
     with django_connection.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode")
         assert cursor.fetchone()[0] == "wal"

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -36,7 +35,7 @@ from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.runner import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
 from openmid.instance.records import clock
-from openmid.instance.records.database import reader
+from openmid.instance.records.database import Row, reader
 from openmid.wire.probes import EarlierAttempt, ProbeResult, SoapProbe
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
@@ -81,7 +80,7 @@ def details(sys_id: str) -> dict[str, Any]:
     }
 
 
-def _execution(sys_id: str) -> sqlite3.Row:
+def _execution(sys_id: str) -> Row:
     row = reader().first(SQL["execution"], sys_id=sys_id)
     if row is None:
         raise NoSuchExecutionError(
@@ -90,7 +89,7 @@ def _execution(sys_id: str) -> sqlite3.Row:
     return row
 
 
-def _step(row: sqlite3.Row) -> dict[str, Any]:
+def _step(row: Row) -> dict[str, Any]:
     planned = msgspec.json.decode(row["plan"], type=Plan)
     result = msgspec.json.decode(row["result"], type=ProbeResult) if row["result"] else None
     return {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http
 import json
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from openmid.instance.ecc import back_pressure, queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, new_id
+from openmid.instance.records.database import Connection, Row, new_id
 from openmid.instance.records.statements import statements
 from openmid.wire.messages import JobResult, Released, ResultsAnswer
 from openmid.wire.probes import Failure, ProbeResult, SoapFault
@@ -260,7 +259,7 @@ def _continue(connection: Connection, execution: str, *, first: bool = False) ->
     connection.change(SQL["begin_step"], sys_id=step["sys_id"], now=clock.now(), item=item, mid_server=chosen.name)
 
 
-def _end_answered(connection: Connection, step: sqlite3.Row, result: ProbeResult, response: str, proof: str) -> None:
+def _end_answered(connection: Connection, step: Row, result: ProbeResult, response: str, proof: str) -> None:
     failure = _failure(result, step)
     found, unread = (
         values.of_step(msgspec.json.decode(step["plan"], type=Plan), result) if failure is None else ({}, None)
@@ -270,7 +269,7 @@ def _end_answered(connection: Connection, step: sqlite3.Row, result: ProbeResult
 
 def _end_step(
     connection: Connection,
-    step: sqlite3.Row,
+    step: Row,
     failure: Failure | None,
     response: str = "",
     proof: str = "",
@@ -305,7 +304,7 @@ def _end_execution(connection: Connection, execution: str, state: str) -> None:
     connection.wakes.append(f"execution:{execution}")
 
 
-def _failure(result: ProbeResult, step: sqlite3.Row) -> Failure | None:
+def _failure(result: ProbeResult, step: Row) -> Failure | None:
     """Why the step failed: the call's failure, or a status of 400 and more."""
     if result.failure is not None or result.status_code is None:
         return result.failure or Failure("no_answer", "the MID Server reported neither an answer nor a failure")

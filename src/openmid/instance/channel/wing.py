@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +19,7 @@ from openmid.instance.channel.http import Json, Refused
 from openmid.instance.ecc.back_pressure import QueueFullError
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.enrolment import EnrolmentRefused
+from openmid.instance.records.database import DATABASE_ERRORS
 from openmid.instance.records.trouble import of_the_database
 from openmid.wire.codec import WireError
 from openmid.wire.messages import Refusal
@@ -79,12 +78,12 @@ def _refusal(error: Exception) -> tuple[int, Refusal]:
     if isinstance(error, InstanceError):
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
         return status, Refusal("instance_error", str(error), error.hint)
-    told = of_the_database(error) if isinstance(error, sqlite3.Error) else None
+    told = of_the_database(error) if isinstance(error, DATABASE_ERRORS) else None
     if told is not None:
         return 503, Refusal("out_of_order", *told)
     return 500, Refusal("internal_error", "the instance failed unexpectedly; its log says where", "look into its log")
 
 
 HANDLERS = dict.fromkeys(
-    (Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, sqlite3.Error, Exception), refused
+    (Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, *DATABASE_ERRORS, Exception), refused
 )

@@ -11,13 +11,11 @@ from urllib.parse import urlsplit
 from openmid.instance.mid.addresses import address
 from openmid.instance.mid.selection import Candidate, Requirement, choose
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection
+from openmid.instance.records.database import Connection, Row
 from openmid.instance.records.statements import statements
 from openmid.wire.probes import Failure, Timeouts
 
 SQL = statements("openmid.instance.connections", "candidates.sql")
-Row = Any
-"""A row of either database, or a dict of one."""
 CLUSTER, SPECIFIC = "specific_mid_cluster", "specific_mid_server"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -11,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, new_id
+from openmid.instance.records.database import Connection, Row, new_id
 from openmid.instance.records.statements import statements
 from openmid.wire.messages import Job, JobResult, Released
 from openmid.wire.probes import Probe, RestProbe
@@ -140,7 +139,7 @@ def release(connection: Connection, mid: str, released: Released) -> Lost | None
     return None
 
 
-def _job(row: sqlite3.Row, now: int) -> Job:
+def _job(row: Row, now: int) -> Job:
     return Job(
         sys_id=row["sys_id"],
         lease=row["lease"],
@@ -180,7 +179,7 @@ def lapse(connection: Connection) -> list[Lost]:
     return [lost for row in rows if (lost := _again_or_lost(connection, row)) is not None]
 
 
-def _again_or_lost(connection: Connection, row: sqlite3.Row) -> Lost | None:
+def _again_or_lost(connection: Connection, row: Row) -> Lost | None:
     if row["cancel"]:
         return _lost(connection, row, "cancelled")
     if not row["idempotent"] or row["attempts"] >= MAX_ATTEMPTS:
@@ -190,7 +189,7 @@ def _again_or_lost(connection: Connection, row: sqlite3.Row) -> Lost | None:
     return None
 
 
-def _lost(connection: Connection, row: sqlite3.Row, error: str) -> Lost:
+def _lost(connection: Connection, row: Row, error: str) -> Lost:
     fail(connection, row["sys_id"], error)
     return Lost(row["sys_id"], row["agent"].removeprefix("mid.server."), row["attempts"], error)
 
@@ -229,7 +228,7 @@ def fail(connection: Connection, sys_id: str, code: str) -> None:
     connection.change(SQL["fail"], sys_id=sys_id, error_string=code, now=clock.now())
 
 
-def _insert_input(connection: Connection, item: sqlite3.Row, outcome: JobResult, error: str) -> str:
+def _insert_input(connection: Connection, item: Row, outcome: JobResult, error: str) -> str:
     sys_id = new_id()
     connection.change(
         SQL["insert_input"],

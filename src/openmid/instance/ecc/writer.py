@@ -8,7 +8,6 @@ future returns is on the disk.
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
-from openmid.instance.records.database import Connection, connect, database
+from openmid.instance.records.database import DATABASE_ERRORS, Connection, connect, database
 from openmid.instance.records.wakeups import wakeups
 
 T = TypeVar("T")
@@ -78,13 +77,12 @@ class Writer:
         connection.wakes.clear()
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.begin()
             for unit, future in batch:
                 outcomes.append((future, *_attempt(connection, unit)))
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            connection.commit()
+        except DATABASE_ERRORS as error:
+            connection.rollback()
             for _, future in batch:
                 future.set_exception(error)
             time.sleep(0.05)  # a full disk stays full for a while
@@ -98,14 +96,14 @@ class Writer:
 
 
 def _attempt(connection: Connection, unit: Callable[[Connection], T]) -> tuple[T | None, Exception | None]:
-    connection.execute("SAVEPOINT unit")
+    connection.change("SAVEPOINT unit")
     try:
         result = unit(connection)
     except Exception as error:
-        connection.execute("ROLLBACK TO unit")
-        connection.execute("RELEASE unit")
+        connection.change("ROLLBACK TO unit")
+        connection.change("RELEASE unit")
         return None, error
-    connection.execute("RELEASE unit")
+    connection.change("RELEASE unit")
     return result, None
 
 

@@ -1,16 +1,26 @@
-"""Connections to the database beside the ORM's, for what machines do often; their statements stand in `.sql` files."""
+"""Connections to the database beside the ORM's, for what machines do often; their statements stand in `.sql` files.
+
+`Connection` is what units of work see; SQLite's is `records.sqlite`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
+from django.db import Error
 
 from openmid.fips import keys
-from openmid.instance.records import clock
+from openmid.instance.records import sqlite
+
+Row = Any
+"""A row: its columns by name (`row["state"]`), and `dict(row)`. JSON columns are text."""
+
+DATABASE_ERRORS = (sqlite3.Error, Error)
+"""What a statement raises, and the ORM, when the database refuses or fails."""
 
 _readers = threading.local()
 
@@ -24,33 +34,36 @@ class Ready:
     counted: float
 
 
-class Connection(sqlite3.Connection):
-    """A connection that knows the named statements, and whom to wake after the commit."""
+class Connection(Protocol):
+    """A connection that runs statements with named values, and knows whom to wake after the commit."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.row_factory = sqlite3.Row
-        self.wakes: list[str] = []
-        self.ready: dict[str, Ready] = {}  # by MID Server; "": all
-        self._sequence = 0
+    wakes: list[str]
+    ready: dict[str, Ready]
+    """By MID Server; "": all."""
 
-    def run(self, statement: str, **values: object) -> list[sqlite3.Row]:
+    def run(self, statement: str, **values: object) -> list[Row]:
         """The rows of a statement."""
-        return self.execute(statement, values).fetchall()
 
-    def first(self, statement: str, **values: object) -> sqlite3.Row | None:
+    def first(self, statement: str, **values: object) -> Row | None:
         """The first row of a statement, if any."""
-        row: sqlite3.Row | None = self.execute(statement, values).fetchone()
-        return row
 
     def change(self, statement: str, **values: object) -> int:
         """How many rows a statement changed."""
-        return self.execute(statement, values).rowcount
 
     def sequence(self) -> int:
         """A number above every earlier one of this writer; about now, in microseconds."""
-        self._sequence = max(self._sequence + 1, clock.now())
-        return self._sequence
+
+    def begin(self) -> object:
+        """Begin a transaction of the queue's writer."""
+
+    def commit(self) -> object:
+        """End it: what it did is on the disk."""
+
+    def rollback(self) -> object:
+        """Undo it; nothing where there is none."""
+
+    def close(self) -> object:
+        """Give the connection back."""
 
 
 def new_id() -> str:
@@ -59,20 +72,12 @@ def new_id() -> str:
 
 
 def connect(database: str, *, read_only: bool = False) -> Connection:
-    """A connection as the house rules want it: WAL, synchronous=FULL, transactions begun by hand."""
-    connection = sqlite3.connect(
-        database, timeout=20, isolation_level=None, factory=Connection, check_same_thread=False
-    )
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    if read_only:
-        connection.execute("PRAGMA query_only=ON")
-    return connection
+    """A connection as the house rules want it: transactions begun by hand, every commit on the disk."""
+    return sqlite.connect(database, read_only=read_only)
 
 
 def database() -> str:
-    """The path of the instance's database."""
+    """The instance's database: SQLite's is a path."""
     return str(settings.DATABASES["default"]["NAME"])
 
 

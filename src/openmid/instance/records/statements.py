@@ -1,14 +1,32 @@
-"""Files of named SQL statements: `-- name: claim`, a comment that says what for, the statement."""
+"""Files of named SQL statements: `-- name: claim`, a comment that says what for, the statement.
+
+A statement is written once, as SQLite runs it; where PostgreSQL's must differ it follows as `-- name: claim (postgresql)`.
+"""
 
 from __future__ import annotations
 
 import re
 from importlib.resources import files
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_NAME = re.compile(r"^-- name: (\w+)(?: \((postgresql)\))?$", re.MULTILINE)
 
 
-def statements(package: str, file: str) -> dict[str, str]:
+class Statement(str):
+    """A statement as SQLite runs it, and as PostgreSQL does."""
+
+    postgresql: str
+
+    def __new__(cls, text: str, postgresql: str = "") -> Statement:
+        made = super().__new__(cls, text)
+        made.postgresql = postgresql or text
+        return made
+
+
+def statements(package: str, file: str) -> dict[str, Statement]:
     """The statements of one file by name, in the file's order."""
     parts = _NAME.split((files(package) / file).read_text())[1:]
-    return {name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    found: dict[str, Statement] = {}
+    for name, dialect, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        text = body.strip().rstrip(";")
+        found[name] = Statement(found[name], text) if dialect else Statement(text)
+    return found
