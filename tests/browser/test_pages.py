@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 
 import msgspec
 import pytest
@@ -50,6 +51,35 @@ def test_fields_appear_as_they_apply(page: Page, instance: Standing) -> None:
     article.field(page, "URL builder").uncheck()
     expect(page.get_by_label("Host", exact=True)).to_be_hidden()
     expect(url).to_be_editable()
+
+
+def test_the_connection_url_is_live_while_typing(page: Page, instance: Standing) -> None:
+    name = f"live{time.time_ns() % 10**9}"
+    profile = {"protocol": name, "keystore_path": "/c.bcfks", "default_port": "8443"}
+    alias = instance.api().create("sys_alias", name=name)["sys_id"]
+    instance.api().create("mid_protocol_profile", **profile)
+    page.goto(f"{instance.url}/connections/httpconnection/add/?connection_alias={alias}")
+    url = article.field(page, "Connection URL")
+    article.field(page, "Host").press_sequentially("partner.ex")
+    expect(url).to_have_value("https://partner.ex")
+    article.field(page, "Port override").fill("443")
+    article.field(page, "Base path").fill("/v1/")
+    expect(url).to_have_value("https://partner.ex/v1")
+    article.field(page, "Mutual authentication").check()
+    expect(url).to_have_value("")  # no profile yet, so there is no scheme
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Look up using list").click()
+    opened.value.get_by_role("link", name=name, exact=True).click()
+    expect(url).to_have_value(f"{name}://partner.ex:443/v1")
+    article.field(page, "Port override").fill("8443")  # the profile's own
+    expect(url).to_have_value(f"{name}://partner.ex/v1")
+    article.field(page, "Host").fill("::1")
+    shown = url.input_value()
+    assert shown == f"{name}://[::1]/v1"
+    article.field(page, "Name").fill(name)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    expect(url).to_have_value(shown)  # what was shown is what is saved
 
 
 def test_execution_details_follow_while_it_runs(page: Page, mid: FakeMid, caller: str) -> None:

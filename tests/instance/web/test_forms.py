@@ -13,7 +13,7 @@ from django.urls import reverse
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
 from openmid.instance.records.clock import now
 from openmid.instance.records.secrets import reveal
-from tests.instance.web.conftest import a_mid
+from tests.instance.web.conftest import a_mid, client_of
 
 Page = Callable[..., str]
 
@@ -166,3 +166,29 @@ def test_a_profile_shows_what_each_mid_server_made_of_it(page: Page, profile: Mi
     assert "data-command>agent/jre/bin/keytool -importkeystore -v</pre>" in shown
     assert "This MID Server is not validated" in shown
     assert "1 of 3 MID Servers" in page("connections_midprotocolprofile_changelist")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "connections_connectionalias_add",
+        "connections_httpconnection_add",
+        "connections_midprotocolprofile_add",
+        "connections_basicauthcredential_add",
+        "connections_apikeycredential_add",
+        "connections_oauthcredential_add",
+        "access_apitoken_add",
+    ],
+)
+def test_every_field_says_what_it_is_for(admin: Client, form: str) -> None:
+    fields = admin.get(reverse(f"admin:{form}")).context["adminform"].form.fields
+    assert [name for name, field in fields.items() if not field.help_text] == []
+
+
+def test_the_default_port_of_a_protocol_is_for_those_who_see_profiles(
+    admin: Client, profile: MidProtocolProfile
+) -> None:
+    url = reverse("admin:connections_midprotocolprofile_default_port")
+    assert admin.get(url, {"protocol": "mauth"}).json() == {"default_port": 443}
+    assert admin.get(url, {"protocol": "nobody"}).status_code == 404
+    assert client_of("charlie").get(url, {"protocol": "mauth"}).status_code == 403

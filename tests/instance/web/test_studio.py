@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
+from openmid.instance.web.studio_forms import StepPageForm
 
 Page = Callable[..., str]
 
@@ -153,7 +154,7 @@ def test_a_steps_options_are_kept_and_what_is_left_empty_is_the_usual(
     assert not step.follow_redirects  # a switch that is off is not sent
     shown = admin.get(editor(action, step.pk)).content.decode()
     assert "May be repeated although it was sent" in shown
-    assert "[429, 502, 503, 504]" in shown
+    assert 'value="429, 502, 503, 504"' in shown
 
 
 def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(
@@ -171,3 +172,22 @@ def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(
 def test_dialogs_open(admin: Client, action: Action, dialog: str, says: str) -> None:
     page = admin.get(f"/actions/action/{action.pk}/{dialog}/")
     assert (page.status_code, says in page.content.decode()) == (200, True)
+
+
+def test_every_field_of_a_step_says_what_it_is_for(action: Action) -> None:
+    fields = StepPageForm(instance=Step(action=action)).fields
+    silent = [name for name, field in fields.items() if not field.help_text]
+    assert sorted(silent) == ["outputs", "type"]  # hidden, and a panel with its own sentence
+
+
+def test_statuses_are_written_as_people_write_them(
+    admin: Client, page: Page, action: Action, alias: ConnectionAlias
+) -> None:
+    admin.post(editor(action), rest(alias, retry_count="2", retry_statuses="429, 503 504"))
+    step = Step.objects.get()
+    assert step.retry_statuses == [429, 503, 504]
+    assert 'value="429, 503, 504"' in page("actions_action_change", action.pk, step=step.pk)
+    answer = admin.post(editor(action, step.pk), rest(alias, retry_statuses="often"))
+    assert answer.context["form"].errors["retry_statuses"] == [
+        "Statuses are a list of numbers from 300 to 599, for example [429, 503]."
+    ]

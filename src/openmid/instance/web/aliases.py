@@ -31,6 +31,17 @@ else:
 CONNECTIONS_TAB = "#dataset-httpconnection"
 
 
+class ConnectionAliasPageForm(ConnectionAliasForm):
+    """The alias's form as a page."""
+
+    class Meta(ConnectionAliasForm.Meta):
+        help_texts: ClassVar = {
+            "name": "What actions and calls say instead of a host: letters, digits and underscores.",
+            "type": "A connection, and the credential that it names.",
+            "connection_type": "REST and SOAP steps call over HTTP.",
+        }
+
+
 class ConnectionRows(Admin):
     """The rows of the Connections tab."""
 
@@ -71,7 +82,7 @@ class ConnectionsTab(BaseDataset):
 class ConnectionAliasAdmin(Admin):
     """The Connection & Credential Aliases form and list."""
 
-    form = ConnectionAliasForm
+    form = ConnectionAliasPageForm
     list_display = ("name", "connection_type", "connection_url", "sys_updated_on", "sys_updated_by")
     search_fields = ("name",)
     fieldsets: ClassVar = [(None, {"fields": ["name", "type", "connection_type"]})]

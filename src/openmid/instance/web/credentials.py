@@ -13,12 +13,23 @@ from openmid.instance.connections.forms import OWN_FIELDS, CredentialForm
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, PasswordWidget
 
+HELP = {
+    "name": "For people, and for the connections that use it.",
+    "user_name": "As the partner knows it.",
+    "place": "Where the partner looks for the key. In a query it stands in the partner's logs: prefer the header.",
+    "parameter": "For example X-API-Key.",
+    "client_id": "As the authorization server knows this client.",
+    "scope": "Separated by spaces; empty: what the authorization server gives without being asked.",
+}
+
 
 class KindForm(CredentialForm):
     """A kind's form as a page."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        for name in HELP.keys() & self.fields.keys():
+            self.fields[name].help_text = HELP[name]
         field = self.fields.get(self.instance.SECRET)
         if field is not None:
             field.widget = PasswordWidget(attrs={"autocomplete": "new-password"})

@@ -58,10 +58,33 @@ class HttpConnectionPageForm(HttpConnectionForm):
         help_text="Basic, API key or OAuth 2.0. The magnifying glass lists them all. Empty: none.",
         error_messages={"invalid_choice": "There is no credential of this name."},
     )
-    additional_http_headers = PairsField("Additional HTTP headers")
+    additional_http_headers = PairsField(
+        "Additional HTTP headers",
+        "Sent with every call of this connection, unless a step sets the same header. Everybody who sees the connection "
+        "sees them: secrets belong into a credential.",
+    )
 
     class Meta(HttpConnectionForm.Meta):
         labels: ClassVar = {"port": "Port override", "require_fips": "Require FIPS Enforced MID Server"}
+        help_texts: ClassVar = {
+            "name": "For people: actions name the alias.",
+            "connection_alias": "Actions call through it, whichever of its connections is active.",
+            "mutual_auth": "The partner demands a client certificate: the MID protocol profile says which.",
+            "use_mid": "Always on: the instance itself calls no partner.",
+            "host": "The partner's name or address as the MID Server reaches it, without scheme, port or path.",
+            "port": "Empty: the profile's Default Port, or 443 without Mutual authentication.",
+            "base_path": "In front of every step's resource path, for example /api/v1.",
+            "connection_url": "Filled in from profile, host, port and base path while URL builder is on.",
+            "mid_selection": "Auto-select takes one that fits and is least busy. A specific MID Server never fails over; "
+            "a cluster does, as it says.",
+            "mid_server": "Every call goes through this one, and never through another.",
+            "mid_cluster": "One of its members makes each call.",
+            "ca_certificates": "PEM, one after the other: only these are trusted for the partner's certificate. Empty: "
+            "the authorities that the MID Server's system trusts.",
+            "connect_timeout": "To the open TCP connection. 0: only the whole call has a limit.",
+            "tls_timeout": "For the TLS handshake. 0: only the whole call has a limit.",
+            "first_byte_timeout": "From the request to the head of the answer. 0: only the whole call has a limit.",
+        }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -75,7 +98,10 @@ class HttpConnectionPageForm(HttpConnectionForm):
             self.fields["ca_certificates"].widget.attrs |= {"rows": 6, "spellcheck": "false"}
             self.fields["ca_certificates"].widget.attrs["class"] += " om-mono"
         if "connection_url" in self.fields:
-            self.fields["connection_url"].widget.attrs["x-bind:readonly"] = "url_builder"
+            self.fields["connection_url"].widget.attrs |= {
+                "x-bind:readonly": "url_builder",
+                "data-default-port": reverse("admin:connections_midprotocolprofile_default_port"),
+            }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

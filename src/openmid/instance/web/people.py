@@ -105,6 +105,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when 
 
     days = forms.ChoiceField(
         label="Good for",
+        help_text="Then it is refused.",
         choices=[(30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until it is deleted")],
         initial=90,
         widget=SelectWidget,
@@ -113,6 +114,11 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when 
     class Meta:
         model = ApiToken
         fields = ("name", "user", "scope")
+        help_texts: ClassVar = {
+            "name": "What it is for: the list and the audit trail show it.",
+            "user": "It may do what this user may, within its scope.",
+            "scope": "run: start, follow and cancel executions; read: change nothing; full: all that its user may.",
+        }
 
 
 @admin.register(ApiToken, site=site)

@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from openmid.instance.connections.forms import MidProtocolProfileForm
@@ -67,6 +70,10 @@ class MidProtocolProfilePageForm(MidProtocolProfileForm):
 
     class Meta(MidProtocolProfileForm.Meta):
         labels: ClassVar = {"default_port": "Default Port"}
+        help_texts: ClassVar = {
+            "applies_to": "Which MID Servers get the profile and its password. Choose those whose hosts have the keystore.",
+            "default_port": "Of connections without a Port override.",
+        }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -107,6 +114,17 @@ class MidProtocolProfileAdmin(Admin):
             },
         )
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.default_port)
+        return [path("default-port/", view, name="connections_midprotocolprofile_default_port"), *super().get_urls()]
+
+    def default_port(self, request: HttpRequest) -> JsonResponse:
+        """A protocol's Default Port, for the Connection URL while it is typed: `{"default_port": 443}`."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        profile = get_object_or_404(MidProtocolProfile, protocol=request.GET.get("protocol", ""))
+        return JsonResponse({"default_port": profile.default_port})
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         """The magnifying glass hands over the protocol's name instead of a sys_id."""

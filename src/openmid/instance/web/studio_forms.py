@@ -83,12 +83,26 @@ class OutputsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic whe
         fields: ClassVar = ["outputs"]
 
 
+class StatusesField(forms.CharField):
+    """HTTP statuses as people write them: 429, 503."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        words = str(value or "").replace(",", " ").split()
+        return [int(word) if word.isdecimal() else word for word in words] or None  # empty: the usual ones
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
+
+
 class StepPageForm(StepForm):
     """A step's form as a page: headers, query parameters, form fields, parts and outputs are rows."""
 
-    headers = PairsField(label="Headers")
-    query = PairsField(label="Query parameters")
-    form = PairsField(label="Form fields")
+    headers = PairsField("Headers", "Sent in this order, duplicates too. Everybody who sees the action sees them.")
+    query = PairsField("Query parameters", "Sent in this order, duplicates too; percent-encoded.")
+    form = PairsField("Form fields", "Sent in this order, duplicates too.")
     parts = RowsField(
         "Parts",
         [
@@ -99,6 +113,7 @@ class StepPageForm(StepForm):
             Column("content_type", "Content type"),
         ],
         "part",
+        help_text="Each has a text or an attachment.",
     )
     outputs = RowsField(
         "Outputs",
@@ -111,8 +126,35 @@ class StepPageForm(StepForm):
         "output",
     )
 
+    retry_statuses = StatusesField(
+        label="Statuses",
+        required=False,
+        widget=TextWidget,
+        help_text="For example 429, 503: these answers are tried again, and so is a call that got none.",
+    )
+
     class Meta(StepForm.Meta):
         labels: ClassVar = {"connection_alias": "Connection Alias"}
+        help_texts: ClassVar = {
+            "name": "Pills of later steps name it, and EXECUTION DETAILS show it.",
+            "connection": "An alias leads to its active connection: its host, certificate and MID Server can change "
+            "without this action.",
+            "connection_alias": "Its active connection's URL is the Base URL.",
+            "resource_path": "Follows the Base URL. Data pills are percent-encoded here.",
+            "body_kind": "What the request carries, and its Content-Type unless a header says otherwise.",
+            "method": "GET, PUT and DELETE may be repeated after a failure; POST and PATCH only where Retries say so.",
+            "inline_url": "https://host, or mauth://host with the protocol of a MID Protocol Profile.",
+            "body": "Data pills are filled in when the step begins; in JSON and XML a value is never syntax.",
+            "soap_version": "Of the envelope's namespace; it decides the Content-Type too.",
+            "soap_action": "As the WSDL has it; often empty.",
+            "follow_redirects": "Up to five; to another host without the client certificate and credentials.",
+            "retry_count": "How often a failed call is made again. 0: never.",
+            "retry_kind": "How the pauses between attempts are chosen.",
+            "retry_interval": "The pause, or with Exponential the first one: each is twice the one before.",
+            "retry_max_elapsed": "No attempt begins later than this after the first.",
+            "retry_any_method": "POST and PATCH too, although the partner may have done it already.",
+            "on_failure": "No answer, an HTTP status of 400 and more, a SOAP fault, or an output that cannot be read.",
+        }
         widgets: ClassVar = {
             "type": forms.HiddenInput,
             "name": TextWidget,
@@ -132,7 +174,6 @@ class StepPageForm(StepForm):
             "retry_count": TextWidget(attrs={"inputmode": "numeric"}),
             "retry_interval": TextWidget(attrs={"inputmode": "numeric"}),
             "retry_max_elapsed": TextWidget(attrs={"inputmode": "numeric"}),
-            "retry_statuses": TextWidget,
             "retry_any_method": SwitchWidget,
             "on_failure": SelectWidget,
         }

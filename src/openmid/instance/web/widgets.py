@@ -74,8 +74,8 @@ class PairsField(Field):
 
     widget = PairsWidget
 
-    def __init__(self, label: str) -> None:
-        super().__init__(label=label, required=False)
+    def __init__(self, label: str, help_text: str = "") -> None:
+        super().__init__(label=label, required=False, help_text=help_text)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return _rows(initial) != _rows(data)
@@ -137,8 +137,9 @@ class RowsField(Field):
         columns: Sequence[Column],
         what: str,
         read: Callable[[dict[str, str]], dict[str, Any]] = dict,
+        help_text: str = "",
     ) -> None:
-        super().__init__(label=label, required=False, widget=RowsWidget(columns, what))
+        super().__init__(label=label, required=False, widget=RowsWidget(columns, what), help_text=help_text)
         self.read = read
 
     def clean(self, value: Any) -> list[dict[str, Any]]:

@@ -83,6 +83,42 @@
     if (alias.value && !baseUrl.value) fill();
   };
 
+  // HTTP(s) Connection: the Connection URL while its parts are typed, as `HttpConnection.build_url` will save it.
+  const connectionUrl = (form) => {
+    const url = form.elements.namedItem("connection_url");
+    if (!url) return; // whoever may only look
+    const typed = (name) => (form.elements.namedItem(name)?.value ?? "").trim();
+    const on = (name) => form.elements.namedItem(name)?.checked ?? false;
+    const ports = {}; // by protocol: its Default Port, once the instance has said it
+    const build = () => {
+      if (!on("url_builder")) return;
+      const protocol = on("mutual_auth") ? typed("mid_protocol_profile") : "https";
+      const bare = typed("host").replace(/^\[|\]$/g, "");
+      if (!bare || !protocol) return (url.value = "");
+      const usual = on("mutual_auth") ? ports[protocol] : 443;
+      const port = typed("port") && Number(typed("port")) !== usual ? `:${Number(typed("port"))}` : "";
+      const path = typed("base_path").replace(/^\/+|\/+$/g, "");
+      url.value = `${protocol}://${bare.includes(":") ? `[${bare}]` : bare}${port}${path && `/${path}`}`;
+    };
+    const ask = async () => {
+      const protocol = typed("mid_protocol_profile");
+      if (!protocol || protocol in ports) return;
+      const response = await fetch(`${url.dataset.defaultPort}?protocol=${encodeURIComponent(protocol)}`);
+      if (response.ok) ports[protocol] = (await response.json()).default_port;
+      build();
+    };
+    form.addEventListener("input", build);
+    form.addEventListener("change", () => (build(), ask()));
+    for (const name of ["dismissRelatedLookupPopup", "dismissAddRelatedObjectPopup"]) {
+      const dismiss = window[name]; // what a pop-up chose tells nobody
+      window[name] = (...chosen) => {
+        dismiss(...chosen);
+        form.dispatchEvent(new Event("change"));
+      };
+    }
+    ask();
+  };
+
   // unfold's menus in the head of a page are links that lead nowhere: to a keyboard they are buttons.
   const menus = () =>
     document.querySelectorAll("#header-inner li > a:not([href])").forEach((menu) => {
@@ -143,5 +179,6 @@
     document.querySelectorAll("[data-live]").forEach(follow);
     document.querySelectorAll("[data-pairs]").forEach(pairs);
     document.querySelectorAll("form[data-rest-step]").forEach(restStep);
+    document.querySelectorAll("#httpconnection_form").forEach(connectionUrl);
   });
 }

@@ -16,6 +16,15 @@ document.addEventListener("DOMContentLoaded", () => {
     show();
   }
 
+  // Retries: how, once there are any.
+  const retries = form?.elements.namedItem("retry_count");
+  if (retries) {
+    const policy = form.querySelector("[data-retries]");
+    const show = () => (policy.hidden = !(Number(retries.value) > 0) && !policy.querySelector(".errors"));
+    retries.addEventListener("input", show);
+    show();
+  }
+
   // A pill goes where the cursor was last; dragged, the browser drops its text.
   let last = null;
   form?.addEventListener("focusin", (event) => {
