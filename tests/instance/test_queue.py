@@ -93,7 +93,7 @@ def test_every_statement_is_one_that_the_database_prepares(instance: Folder, pac
 
 def test_a_claim_uses_the_index_of_ready_jobs(instance: Folder) -> None:
     statement = statements("openmid.instance.ecc", "queue.sql")["claim"]
-    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": "", "before": 0, "priority": 2}
+    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": "", "before": 0, "first": 0, "last": 2}
     plan = " ".join(row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {statement}", **values))
     assert "ecc_queue_ready" in plan
     assert "SCAN" not in plan

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from openmid.instance.mid.selection import Candidate, Requirement, choose
+from openmid.instance.mid.selection import MOST_COMPARED, Candidate, Requirement, fit, pick
 from openmid.wire.probes import Failure
 
 NOT_LOADED = Failure("keystore_missing", "there is no file /x", "put it there")
@@ -13,6 +15,17 @@ NOT_LOADED = Failure("keystore_missing", "there is no file /x", "put it there")
 def candidate(name: str, **changed: object) -> Candidate:
     good = {"validated": "true", "reported_status": "Up", "last_refreshed": 1, "fips_enforced": True}
     return Candidate(**({"sys_id": name, "name": name, "profile_applies": True} | good | changed))  # type: ignore[arg-type]
+
+
+def choose(
+    pool: list[Candidate],
+    wanted: Requirement,
+    now: int,
+    open_jobs: Callable[[Candidate], int] = lambda _: 0,
+    turn: int = 0,
+) -> Candidate | Failure:
+    found = fit(pool, wanted, now)
+    return found if isinstance(found, Failure) else pick(found, open_jobs, turn)
 
 
 def name(found: object) -> str:
@@ -24,6 +37,19 @@ def test_the_one_with_the_fewest_open_jobs_is_chosen_and_equals_take_turns() -> 
     jobs = {"a": 3, "b": 1}
     assert name(choose(pool, Requirement(), 2, lambda each: jobs[each.sys_id])) == "b"
     assert {name(choose(pool, Requirement(), 2, turn=turn)) for turn in (7, 8)} == {"a", "b"}
+
+
+def test_of_many_each_gets_its_turn_and_not_all_are_asked() -> None:
+    pool = [candidate(f"m{number:03}") for number in range(100)]
+    asked: list[str] = []
+
+    def note(each: Candidate) -> int:
+        asked.append(each.name)
+        return 0
+
+    chosen = {name(choose(pool, Requirement(), 2, note, turn)) for turn in range(100)}
+    assert chosen == {each.name for each in pool}
+    assert len(asked) == 100 * MOST_COMPARED
 
 
 @pytest.mark.parametrize(("down", "taken"), [((), "first"), (("first",), "second"), (("first", "second"), "last")])

@@ -68,7 +68,9 @@ def test_values_flow_from_step_to_step(api: Api, mid: Mid) -> None:
     probe = second.decoded()
     assert ("X-Token", "t0k") in probe.headers
     assert json.loads(probe.body) == {"count": 3, "note": 'for A"/b', "was": 200}
-    assert probe.traceparent[3:35] != first.decoded().traceparent[3:35]
+    before = first.decoded().traceparent
+    assert probe.traceparent[3:35] == before[3:35]  # one trace, and a span for each step
+    assert probe.traceparent[36:52] != before[36:52]
     mid.deliver(second, body='{"id": 99}')
     found = api.details(sys_id)
     assert (found["state"], found["outputs"]) == ("Completed", {"order": 99, "said": "3!"})

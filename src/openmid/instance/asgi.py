@@ -14,7 +14,6 @@ from typing import cast
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -22,9 +21,10 @@ from starlette.types import ASGIApp
 from openmid.instance import fips
 from openmid.instance.actions import runner
 from openmid.instance.channel.http import KnownHost, limited
-from openmid.instance.channel.wing import HANDLERS, ROUTES
+from openmid.instance.channel.router import Wing
+from openmid.instance.channel.wing import HANDLERS, ROUTES, refused
 from openmid.instance.ecc import clock_jump, queue
-from openmid.instance.ecc.writer import close_writer, writer
+from openmid.instance.ecc.writer import close_writer, drive, release, writer
 from openmid.instance.folder import Folder
 from openmid.instance.operations.retention import keep_tidy
 from openmid.instance.records.wakeups import wakeups
@@ -35,15 +35,15 @@ log = logging.getLogger("openmid.instance")
 
 async def _end_lost_jobs() -> None:
     """Every few seconds, and when a MID Server loses its trust or its record: jobs that will have no result."""
-    await asyncio.wrap_future(writer().submit(clock_jump.at_start))
+    await writer().done(clock_jump.at_start)
     with wakeups.waiting("lost jobs") as woken:
         while True:
             woken.clear()
             lost = 0
             try:
                 if clock_jump.moved():
-                    await asyncio.wrap_future(writer().submit(clock_jump.follow))
-                lost = await asyncio.wrap_future(writer().submit(runner.lapse))
+                    await writer().done(clock_jump.follow)
+                lost = await writer().done(runner.lapse)
             except Exception:
                 log.exception("lost jobs could not be looked for")
             if lost:
@@ -55,7 +55,8 @@ async def _end_lost_jobs() -> None:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """The writer runs as long as the application does."""
+    """The writer is this loop's as long as the application runs."""
+    driven = drive()
     tasks = [asyncio.create_task(_end_lost_jobs())]
     if fips.wanted() and settings.OPENMID_FOLDER:
         tasks.append(asyncio.create_task(fips.watch(Folder(settings.OPENMID_FOLDER))))
@@ -68,15 +69,16 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await release(driven)
         await asyncio.to_thread(close_writer)
 
 
-def application() -> Starlette:
+def application() -> ASGIApp:
     """The application. Django comes last: it answers whatever no route before it has taken."""
-    routes = list(ROUTES)
+    routes = []
     if settings.STATIC_ROOT:
         routes.append(Mount("/static", StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)))
     pages = limited(cast("ASGIApp", get_asgi_application()), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     routes.append(Mount("/", pages))
-    hosts = Middleware(KnownHost, names=settings.ALLOWED_HOSTS, https=settings.OPENMID_BEHIND_PROXY)
-    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers=HANDLERS)
+    others = Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+    return KnownHost(Wing(ROUTES, refused, others), settings.ALLOWED_HOSTS, settings.OPENMID_BEHIND_PROXY)

@@ -2,7 +2,8 @@
 
 uvicorn limits the time between two requests, not the time within one. Here a connection has `HEAD_S` for its TLS
 handshake and for the header of each request; a body has to come at `SLOWEST` bytes a second, and an answer has to be
-taken within `STALL_S`. The server looks every `SWEEP_S` seconds, so that a request costs no timer of its own.
+taken within `STALL_S`. The server looks every `SWEEP_S` seconds, so that a request costs no timer of its own. The parser
+takes heads of any length, so that is bounded here, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uvicorn.protocols.http.h11_impl import H11Protocol as Base
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
 else:
     Base = object
 
@@ -21,6 +22,8 @@ HEAD_S = 20.0
 BODY_S = 20.0
 """So long no body is judged by its speed."""
 SLOWEST = 1024
+MAX_HEAD = 64 * 1024
+"""Bytes of a request before its body begins, or after it was answered."""
 STALL_S = 60.0
 SWEEP_S = 5.0
 HANDSHAKE_S = 60.0
@@ -94,6 +97,8 @@ class Guard(Base):
             self.since, self.received = time.monotonic(), 0
         self.received += len(data)
         super().data_received(data)
+        if self.received > MAX_HEAD and (self.cycle is None or self.cycle.response_complete):
+            self.send_400_response("The head of the request is too large.")
 
     def pause_writing(self) -> None:
         self.stalled = time.monotonic()

@@ -11,7 +11,7 @@ import time
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from openmid.instance import fips, guard, tls
 from openmid.instance.errors import InstanceError, PortInUseError
@@ -27,7 +27,7 @@ RENEW_TICKS = 2 * TICKS
 """Ten seconds."""
 
 
-class Protocol(guard.Guard, H11Protocol):
+class Protocol(guard.Guard, HttpToolsProtocol):
     """HTTP/1.1 for clients that keep to their time."""
 
 

@@ -64,7 +64,7 @@ def confirm(user: User, code: str) -> list[str]:
     device = TotpDevice.objects.filter(user=user, confirmed=False).first()
     if device is None or not _takes(device, code):
         raise WrongCodeError("this is not the code that the authenticator shows now", "check the time of both devices")
-    codes = [f"{text[:5]}-{text[5:10]}" for text in (keys.identifier() for _ in range(RECOVERY_CODES))]
+    codes = [f"{text[:5]}-{text[5:10]}" for text in (keys.random_bytes(5).hex() for _ in range(RECOVERY_CODES))]
     TotpDevice.objects.filter(user=user, confirmed=True).delete()
     device.refresh_from_db()
     device.confirmed, device.recovery = True, json.dumps([digest(each) for each in codes])

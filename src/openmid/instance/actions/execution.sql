@@ -105,12 +105,10 @@ INSERT INTO execution (
 
 -- name: insert_step
 INSERT INTO step_execution (
-    sys_id, execution, position, name, state, plan, item, response, mid_server, fips_proof, error, outputs
-) VALUES (:sys_id, :execution, :position, :name, 'Waiting', :plan, '', '', '', '', '', '{}');
-
--- name: fill_step
--- What a step turned out to do.
-UPDATE step_execution SET plan = :plan WHERE sys_id = :sys_id;
+    sys_id, execution, position, name, state, plan, item, response, mid_server, fips_proof, error, started, outputs
+) VALUES (
+    :sys_id, :execution, :position, :name, :state, :plan, :item, '', :mid_server, '', '', :started, '{}'
+);
 
 -- name: inputs
 SELECT inputs, output_plan FROM execution WHERE sys_id = :execution;
@@ -134,16 +132,26 @@ ORDER BY step.position
 LIMIT 1;
 
 -- name: running_step
--- The step of an execution that is in progress, with its job.
-SELECT sys_id, execution, name, plan, item FROM step_execution
+-- The job of the step of an execution that is in progress.
+SELECT item FROM step_execution
 WHERE execution = :execution AND state = 'In Progress';
 
 -- name: step_of_item
--- The step in progress whose job this is.
-SELECT sys_id, execution, name, plan FROM step_execution WHERE item = :item AND state = 'In Progress';
+-- The step in progress whose job this is, whether another waits for its end, and what the action brings.
+SELECT
+    step.sys_id,
+    step.execution,
+    step.plan,
+    EXISTS (
+        SELECT 1 FROM step_execution AS later WHERE later.execution = step.execution AND later.state = 'Waiting'
+    ) AS waiting,
+    execution.output_plan
+FROM step_execution AS step JOIN execution ON execution.sys_id = step.execution
+WHERE step.item = :item AND step.state = 'In Progress';
 
 -- name: begin_step
-UPDATE step_execution SET state = 'In Progress', started = :now, item = :item, mid_server = :mid_server
+-- Its plan is what it turned out to be.
+UPDATE step_execution SET state = 'In Progress', started = :now, item = :item, mid_server = :mid_server, plan = :plan
 WHERE sys_id = :sys_id;
 
 -- name: end_step

@@ -124,16 +124,15 @@ def _probe(row: Mapping[str, Any]) -> Probe:
         "max_redirects": MAX_REDIRECTS if row.get("follow_redirects") else 0,
         "retry": _retry(row),
         "save_as": row.get("save_as") or "",
-        "traceparent": traceparent(),
     }
     if row.get("type") == "SOAP":
         return SoapProbe(**values, version=row["soap_version"], action=row["soap_action"])
     return RestProbe(**values)
 
 
-def traceparent() -> str:
-    """A new trace with its first span (W3C Trace Context, section 3.2); the sampled flag is unset."""
-    return f"00-{keys.identifier()}-{keys.identifier()[:16]}-00"
+def traceparent(trace_id: str) -> str:
+    """A new span of a trace (W3C Trace Context, section 3.2); the sampled flag is unset."""
+    return f"00-{trace_id}-{keys.identifier()[:16]}-00"
 
 
 def _pairs(row: Mapping[str, Any], name: str) -> list[tuple[str, str]]:

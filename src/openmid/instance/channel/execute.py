@@ -12,6 +12,7 @@ Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -125,14 +126,14 @@ async def cancel(request: Request) -> Response:
     await operator(request)
     sys_id = request.path_params["sys_id"]
     state(sys_id)  # 404 where there is none
-    ended = await asyncio.wrap_future(writer().submit(lambda connection: runner.cancel(connection, sys_id)))
+    ended = await writer().done(lambda connection: runner.cancel(connection, sys_id))
     wait = _wait(request)
     ended = await _ended(sys_id, wait) or ended
     return Json(details(sys_id), status_code=200 if ended else 202)
 
 
 async def _started(wait: int, begin: Callable[[Connection], str]) -> Response:
-    sys_id = await asyncio.wrap_future(writer().submit(begin))
+    sys_id = await writer().done(begin)
     headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
     ended = await _ended(sys_id, wait)
     return Json(details(sys_id), status_code=200 if ended else 202, headers=headers)
@@ -155,10 +156,9 @@ async def _ended(sys_id: str, seconds: int) -> bool:
             left = until - loop.time()
             if left <= 0 or wakeups.stopping:
                 return False
-            try:
-                await asyncio.wait_for(woken.wait(), left)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await woken.wait()
 
 
 def _key(request: Request) -> str | None:

@@ -103,7 +103,7 @@ def _migrated() -> bool:
 async def ready(request: Request) -> Response:
     """200 when the database answers, its migrations are applied, and the writer commits; else 503."""
     try:
-        await asyncio.wait_for(asyncio.wrap_future(writer().submit(lambda _: None)), READY_S)
+        await asyncio.wait_for(writer().done(lambda _: None), READY_S)
         migrated = await in_thread(_migrated)
     except Exception:  # whatever it is, it is not ready
         return Json({"status": "not ready", "reason": "the database does not take writes"}, status_code=503)

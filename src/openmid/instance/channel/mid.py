@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from openmid.instance.actions import runner
 from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_thread
-from openmid.instance.connections import distribution
+from openmid.instance.connections import candidates, distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid import enrolment, issues, proofs
@@ -136,7 +136,7 @@ async def heartbeat(request: Request) -> Response:
     fips = proofs.standing(found.sys_id, found.public_key, message.fips_enforced, message.proof)
     if found.fips_enforced and not fips.enforced:
         log.error("MID Server %s is not in FIPS Enforced Mode any more: %s", found.name, fips.reason)
-    await asyncio.wrap_future(writer().submit(_note(found, message, fips)))
+    await writer().done(_note(found, message, fips))
     answer = HeartbeatAnswer(found.validated, found.configuration, HEARTBEAT_MS, found.proof_asked)
     desired = {"paused": found.paused, "restart": found.restart_asked, "now": clock.now()}
     return Json(msgspec.structs.replace(answer, **desired))
@@ -184,6 +184,7 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
             connection.change(SQL["note_proof"], sys_id=values["proof"], **kept)
         _note_issue(connection, found, fips, lost=message.proof is not None)
         _note_problems(connection, found, message)
+        candidates.forget(connection)
         return connection.change(SQL["heartbeat"], sys_id=found.sys_id, now=clock.now(), **values)
 
     return note
@@ -257,12 +258,13 @@ async def _claim(mid: str, limit: int, room: tuple[int, int, int]) -> tuple[list
     def unit(connection: Connection) -> tuple[list[Job], list[str]]:
         return queue.claim(connection, mid, limit, room), queue.cancelled(connection, mid)
 
-    return await asyncio.wrap_future(writer().submit(unit))
+    return await writer().done(unit)
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     return True
@@ -271,8 +273,8 @@ async def _woken(event: asyncio.Event, seconds: float) -> bool:
 async def results(request: Request) -> Response:
     found = validated_caller(request)
     message = decode(await body(request, RESULTS), ResultsRequest)
-    answer = await asyncio.wrap_future(
-        writer().submit(lambda connection: runner.take(connection, found.sys_id, message.results, message.released))
+    answer = await writer().done(
+        lambda connection: runner.take(connection, found.sys_id, message.results, message.released)
     )
     for late in answer.late:
         log.warning("MID Server %s delivered a late result for job %s: recorded, nothing changed", found.name, late)

@@ -54,7 +54,7 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-async def refused(request: Request, error: Exception) -> Response:
+def refused(request: Request, error: Exception) -> Response:
     """`error` as an answer."""
     status, refusal = _refusal(error)
     if request.url.path.startswith(CHANNEL):
@@ -63,6 +63,8 @@ async def refused(request: Request, error: Exception) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else {}
     if isinstance(error, TooManyAttempts | QueueFullError):
         headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, HTTPException):
+        headers |= error.headers or {}
     return Json(failure, status_code=status, headers=headers)
 
 
@@ -84,6 +86,9 @@ def _refusal(error: Exception) -> tuple[int, Refusal]:
     return 500, Refusal("internal_error", "the instance failed unexpectedly; its log says where", "look into its log")
 
 
-HANDLERS = dict.fromkeys(
-    (Refused, EnrolmentRefused, WireError, InstanceError, HTTPException, *DATABASE_ERRORS, Exception), refused
-)
+async def answered(request: Request, error: Exception) -> Response:
+    """The same, as Starlette wants it for what comes before Django."""
+    return refused(request, error)
+
+
+HANDLERS = dict.fromkeys((Refused, InstanceError, HTTPException, Exception), answered)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from openmid.instance.mid.addresses import address
-from openmid.instance.mid.selection import Candidate, Requirement, choose
+from openmid.instance.mid.selection import Candidate, Requirement, fit, pick
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, Row
 from openmid.instance.records.statements import statements
@@ -65,8 +65,21 @@ def chosen(connection: Connection, wanted: Requirement) -> Candidate | Failure:
         row = connection.first(SQL["open_jobs"], mid=each.sys_id)
         return row["jobs"] if row else 0
 
-    candidates = _candidates(connection, wanted)
-    return choose(candidates, wanted, clock.now(), open_jobs, connection.sequence())
+    found = fitting(connection, wanted)
+    return found if isinstance(found, Failure) else pick(found, open_jobs, connection.sequence())
+
+
+def fitting(connection: Connection, wanted: Requirement) -> list[Candidate] | Failure:
+    """Those who can make the call, or why nobody can; read once for all calls of a transaction (`forget`)."""
+    found: list[Candidate] | Failure | None = connection.known.get(wanted)
+    if found is None:
+        found = connection.known[wanted] = fit(_candidates(connection, wanted), wanted, clock.now())
+    return found
+
+
+def forget(connection: Connection) -> None:
+    """What is known of the MID Servers is not true any more."""
+    connection.known.clear()
 
 
 def _candidates(connection: Connection, wanted: Requirement) -> list[Candidate]:

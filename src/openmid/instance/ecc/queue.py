@@ -66,8 +66,9 @@ def put(
     correlator: str,
     source: str,
     priority: int = STANDARD,
+    payload: str = "",
 ) -> str:
-    """A job for the MID Server `mid`: its sys_id."""
+    """A job for the MID Server `mid`: its sys_id. `payload` is the probe as JSON, where somebody has it already."""
     sys_id = new_id()
     connection.change(
         SQL["insert_output"],
@@ -80,7 +81,7 @@ def put(
         source=source[:255],
         priority=priority,
         sequence=connection.sequence(),
-        payload=msgspec.json.encode(probe).decode(),
+        payload=payload or msgspec.json.encode(probe).decode(),
         agent_correlator=correlator,
         idempotent=int(probe.method in IDEMPOTENT or probe.retry.any_method),
         timeout_us=(probe.timeout_ms + (probe.retry.max_elapsed_ms if probe.retry.count else 0)) * 1000,
@@ -95,15 +96,22 @@ def put(
 def claim(connection: Connection, mid: str, limit: int, room: Sequence[int] = EVERY_PRIORITY) -> list[Job]:
     """Up to `limit` jobs for the MID Server `mid`, of each priority at most its `room`, in the queue's order, under a
     lease."""
-    now, lease = clock.now(), new_id()
-    times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
+    free = [min(limit, each) for each in room]
+    if min(free) == limit > 0:  # as a rule every priority has room for all of them
+        return _claim(connection, mid, limit, 0, len(free) - 1)
     jobs: list[Job] = []
-    for priority, free in enumerate(room):
-        left = min(limit - len(jobs), free)
-        if left > 0:
-            rows = connection.run(SQL["claim"], mid_server=mid, priority=priority, limit=left, lease=lease, **times)
-            jobs += [_job(row, now) for row in sorted(rows, key=itemgetter("sequence"))]
+    for priority, most in enumerate(free):
+        left = min(limit - len(jobs), most)
+        jobs += _claim(connection, mid, left, priority, priority) if left > 0 else []
     return jobs
+
+
+def _claim(connection: Connection, mid: str, limit: int, first: int, last: int) -> list[Job]:
+    now = clock.now()
+    values = {"mid_server": mid, "limit": limit, "first": first, "last": last, "lease": new_id()}
+    times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
+    rows = connection.run(SQL["claim"], **values, **times)
+    return [_job(row, now) for row in sorted(rows, key=itemgetter("priority", "sequence"))]
 
 
 def cancelled(connection: Connection, mid: str) -> list[str]:
@@ -157,7 +165,10 @@ def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outc
     Late: the lease is not the one in force, or the job is not this MID Server's. It is recorded and changes nothing;
     not even that where the job has `MAX_RESULTS` already.
     """
-    now = clock.now()
+    values = {"sys_id": outcome.sys_id, "lease": outcome.lease, "mid_server": mid}
+    done = connection.run(SQL["complete"], now=clock.now(), **values)
+    if done:
+        return "accepted", _insert_input(connection, done[0], outcome, "")
     item = connection.first(SQL["item"], sys_id=outcome.sys_id)
     if item is None or item["mid_server"] != mid:
         return "late", ""
@@ -166,11 +177,7 @@ def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outc
         return ("repeated" if before["state"] == "processed" else "late"), before["sys_id"]
     if item["lease"] != outcome.lease and len(connection.run(SQL["results"], sys_id=outcome.sys_id)) >= MAX_RESULTS:
         return "late", ""
-    in_force = connection.change(SQL["complete"], sys_id=outcome.sys_id, lease=outcome.lease, now=now) == 1
-    response = _insert_input(
-        connection, item, outcome, "" if in_force else "late: another attempt had taken the job over"
-    )
-    return ("accepted" if in_force else "late"), response
+    return "late", _insert_input(connection, item, outcome, "late: another attempt had taken the job over")
 
 
 def lapse(connection: Connection) -> list[Lost]:

@@ -28,9 +28,8 @@ SELECT count(*) AS jobs FROM (
 ) AS waiting;
 
 -- name: claim
--- Take the first ready jobs of one priority of one MID Server, under a lease of their own. RETURNING has no order: the
--- caller sorts.
--- Those that are ready since before `:before` are stranded.
+-- Take the first ready jobs of the priorities from `:first` to `:last` of one MID Server, under a lease of their own.
+-- RETURNING has no order: the caller sorts. Those that are ready since before `:before` are stranded.
 UPDATE ecc_queue
 SET state = 'processing',
     lease = :lease,
@@ -39,24 +38,25 @@ SET state = 'processing',
     sys_updated_on = :now
 WHERE sys_id IN (
     SELECT sys_id FROM ecc_queue
-    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server AND priority = :priority
+    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server AND priority BETWEEN :first AND :last
         AND (sequence >= :before OR sys_updated_on >= :before)
-    ORDER BY sequence
+    ORDER BY priority, sequence
     LIMIT :limit
 )
 RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
 
+-- name: complete
+-- A job is done: only under the lease that is in force, and by the MID Server that has it.
+UPDATE ecc_queue
+SET state = 'processed', processed = :now, sys_updated_on = :now
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server
+RETURNING sys_id, agent, mid_server, topic, name, source, agent_correlator;
+
 -- name: item
--- A job as completion needs it.
+-- A job whose result is late, or that shall be cancelled.
 SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
 FROM ecc_queue
 WHERE sys_id = :sys_id AND queue = 'output';
-
--- name: complete
--- A job is done: only under the lease that is in force.
-UPDATE ecc_queue
-SET state = 'processed', processed = :now, sys_updated_on = :now
-WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
 
 -- name: insert_input
 -- What came back for a job. A late result has its reason in `error_string` and changes nothing else.

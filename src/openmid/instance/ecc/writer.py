@@ -1,34 +1,48 @@
-"""The queue's one writer: a thread with a connection of its own.
+"""The queue's one writer, with a connection of its own.
 
 A unit of work is `(connection) -> result`. Units that wait together share a commit; one that fails is rolled back to
 its savepoint and takes no other with it. Each transaction is BEGIN IMMEDIATE under synchronous=FULL: what a unit's
 future returns is on the disk.
+
+Where an event loop serves requests (`openmid instance run`) the units run on that loop, between two requests, and only
+the waits go to a thread: for the lock, if somebody else has it, and for the disk. Two threads that both run Python would
+hand the interpreter's lock to each other at every statement, which costs more than the statements. Elsewhere (commands,
+tests) the writer is a thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.db import transaction
 
+from openmid.instance.records import sqlite
 from openmid.instance.records.database import DATABASE_ERRORS, Connection, connect, database
+from openmid.instance.records.sqlite import SqliteConnection
 from openmid.instance.records.wakeups import wakeups
 
 T = TypeVar("T")
+Unit = Callable[[Connection], Any]
 MAX_UNITS_A_COMMIT = 50
+MAX_BATCH_S = 0.01
+"""A commit takes no more units after this time: the loop has others to serve."""
+FULL_S = 0.05
+"""A full disk stays full for a while."""
 
 
 class Writer:
-    """The thread that writes `ecc_queue`, executions, and heartbeats."""
+    """Who writes `ecc_queue`, executions, and heartbeats: a thread."""
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self._units: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._units: queue.SimpleQueue[tuple[Unit, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="openmid-writer", daemon=True)
         self._thread.start()
 
@@ -37,6 +51,10 @@ class Writer:
         future: Future[T] = Future()
         self._units.put((unit, future))
         return future
+
+    async def done(self, unit: Callable[[Connection], T]) -> T:
+        """The same, for a coroutine."""
+        return await asyncio.wrap_future(self.submit(unit))
 
     def run(self, unit: Callable[[Connection], T]) -> T:
         """The same, for a thread that waits.
@@ -57,42 +75,137 @@ class Writer:
         connection = connect(self.database)
         open_ = True
         while open_:
-            batch, open_ = self._batch()
-            batch = [each for each in batch if each[1].set_running_or_notify_cancel()]
-            if batch:
-                self._commit(connection, batch)
+            units, open_ = self._taken()
+            batch = Batch(connection, units)
+            try:
+                connection.begin()
+                batch.run()
+                connection.commit()
+            except DATABASE_ERRORS as error:
+                batch.fail(error)
+                time.sleep(FULL_S)
+                continue
+            batch.succeed()
         connection.close()
 
-    def _batch(self) -> tuple[list[tuple[Callable[[Connection], Any], Future[Any]]], bool]:
-        batch = []
+    def _taken(self) -> tuple[deque[tuple[Unit, Future[Any]]], bool]:
+        units: deque[tuple[Unit, Future[Any]]] = deque()
         unit = self._units.get()
         while unit is not None:
-            batch.append(unit)
-            if len(batch) == MAX_UNITS_A_COMMIT or self._units.empty():
-                return batch, True
+            units.append(unit)
+            if len(units) == MAX_UNITS_A_COMMIT or self._units.empty():
+                return units, True
             unit = self._units.get()
-        return batch, False
+        return units, False
 
-    def _commit(self, connection: Connection, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
-        connection.wakes.clear()
-        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+
+class LoopWriter(Writer):
+    """The same on an event loop: of the loop that makes it, and until `stop`."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self._waiting: deque[tuple[Unit, Future[Any]]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._there = asyncio.Event()
+        self._waits = ThreadPoolExecutor(1, "openmid-writer")
+        self._open = True
+        self._task = asyncio.create_task(self._drive())
+
+    def submit(self, unit: Callable[[Connection], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._waiting.append((unit, future))
+        self._loop.call_soon_threadsafe(self._there.set)
+        return future
+
+    async def done(self, unit: Callable[[Connection], T]) -> T:
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.append((unit, future))  # type: ignore[arg-type]  # of the two futures only what both have is used
+        self._there.set()
+        return await future
+
+    async def stop(self) -> None:
+        """Finish what is waiting."""
+        self._open = False
+        self._there.set()
+        await self._task
+
+    def close(self) -> None:
+        """Nothing: `stop` does it, on the loop."""
+
+    async def _drive(self) -> None:
+        connection = sqlite.connect(self.database, waits=False)
+        while self._waiting or self._open:
+            if not self._waiting:
+                self._there.clear()
+                await self._there.wait()
+                continue
+            await self._commit(connection)
+        await self._in_thread(connection.close)
+        self._waits.shutdown()
+
+    async def _commit(self, connection: SqliteConnection) -> None:
+        batch = Batch(connection, self._waiting)
         try:
-            connection.begin()
-            for unit, future in batch:
-                outcomes.append((future, *_attempt(connection, unit)))
-            connection.commit()
+            if not connection.begin_if_free():  # it is free nearly always
+                await self._in_thread(connection.begin_patiently)
+            batch.run(MAX_BATCH_S)
+            await self._in_thread(connection.commit)
         except DATABASE_ERRORS as error:
-            connection.rollback()
-            for _, future in batch:
-                future.set_exception(error)
-            time.sleep(0.05)  # a full disk stays full for a while
+            batch.fail(error)
+            await asyncio.sleep(FULL_S)
             return
-        for future, result, failure in outcomes:
+        batch.succeed()
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> None:
+        await self._loop.run_in_executor(self._waits, function, *arguments)
+
+
+class Batch:
+    """Units that share a commit: `run` inside a transaction, then `succeed` or `fail`."""
+
+    def __init__(self, connection: Connection, units: deque[tuple[Unit, Future[Any]]]) -> None:
+        self._connection = connection
+        self._units = units
+        self._outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+
+    def run(self, seconds: float = float("inf")) -> None:
+        """Run the units that wait; none is begun after `seconds`."""
+        self._connection.wakes.clear()
+        self._connection.known.clear()
+        until = time.monotonic() + seconds
+        while self._units and len(self._outcomes) < MAX_UNITS_A_COMMIT:
+            unit, future = self._units.popleft()
+            if _wanted(future):
+                self._outcomes.append((future, *_attempt(self._connection, unit)))
+            if time.monotonic() >= until:
+                return
+
+    def succeed(self) -> None:
+        """Everything is on the disk: say so."""
+        for future, result, failure in self._outcomes:
+            if future.cancelled():
+                continue
             if failure is None:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
-        wakeups.wake(*connection.wakes)
+        wakeups.wake(*self._connection.wakes)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing of it is, and the database being as it is, nothing of what waits would be."""
+        self._connection.rollback()
+        waiting = [future for _, future in self._units if _wanted(future)]
+        self._units.clear()
+        for future in [each[0] for each in self._outcomes] + waiting:
+            if not future.cancelled():
+                future.set_exception(error)
+
+
+def _wanted(future: Future[Any] | asyncio.Future[Any]) -> bool:
+    """Whether somebody still waits for it."""
+    if isinstance(future, Future):
+        return future.set_running_or_notify_cancel()
+    return not future.cancelled()
 
 
 def _attempt(connection: Connection, unit: Callable[[Connection], T]) -> tuple[T | None, Exception | None]:
@@ -102,6 +215,7 @@ def _attempt(connection: Connection, unit: Callable[[Connection], T]) -> tuple[T
     except Exception as error:
         connection.change("ROLLBACK TO unit")
         connection.change("RELEASE unit")
+        connection.known.clear()
         return None, error
     connection.change("RELEASE unit")
     return result, None
@@ -112,12 +226,30 @@ _writers: dict[str, Writer] = {}
 
 
 def writer() -> Writer:
-    """This process's writer of the instance's database; its thread starts with the first call."""
+    """This process's writer of the instance's database: a loop (`drive`), else a thread that starts with the first call."""
+    path = database()
+    found = _writers.get(path)
+    if found is None:
+        with _lock:
+            found = _writers.setdefault(path, _writers.get(path) or Writer(path))
+    return found
+
+
+def drive() -> LoopWriter:
+    """Let the running event loop be this process's writer; whoever calls it also calls `release`."""
+    close_writer()
+    made = LoopWriter(database())
     with _lock:
-        path = database()
-        if path not in _writers:
-            _writers[path] = Writer(path)
-        return _writers[path]
+        _writers[made.database] = made
+    return made
+
+
+async def release(driven: LoopWriter) -> None:
+    """End what `drive` began, when it has finished."""
+    with _lock:
+        if _writers.get(driven.database) is driven:
+            del _writers[driven.database]
+    await driven.stop()
 
 
 def close_writer() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 
@@ -63,33 +64,34 @@ class Candidate:
         return self.last_refreshed is not None and now - self.last_refreshed <= DOWN_AFTER
 
 
-def choose(
-    candidates: list[Candidate],
-    requirement: Requirement,
-    now: int,
-    open_jobs: Callable[[Candidate], int] = lambda _: 0,
-    turn: int = 0,
-) -> Candidate | Failure:
-    """The MID Server that makes the call, or why there is none.
+MOST_COMPARED = 8
+"""Of more MID Servers that fit, so many are compared, others at each turn: the best of a few is nearly the best of all."""
 
-    `candidates` are those that the connection means: the one, the cluster's members, or all. Of those that fit, a failover
-    cluster takes the lowest order; else the one with the fewest `open_jobs` is taken, and equals take turns.
+
+def fit(candidates: list[Candidate], requirement: Requirement, now: int) -> list[Candidate] | Failure:
+    """The MID Servers that can make the call, or why there is none.
+
+    `candidates` are those that the connection means: the one, the cluster's members, or all. Of a failover cluster only the
+    one with the lowest order stays.
     """
     if not candidates:
         return _nobody(requirement)
     applying = [each for each in candidates if each.profile_applies] if requirement.profile else candidates
     reasons = {each.sys_id: why_not(each, requirement, now) for each in applying or candidates}
-    fit = [each for each in candidates if reasons.get(each.sys_id, UNFIT) is None]
-    if not fit:
-        found = [(each, reason) for each in candidates if (reason := reasons.get(each.sys_id)) is not None]
-        return _failure(found)
-    if any(each.order is not None for each in fit):
-        return min(fit, key=lambda each: (each.order or 0, each.name))
-    if len(fit) == 1:
-        return fit[0]
-    jobs = {each.sys_id: open_jobs(each) for each in fit}
-    fewest = sorted((each for each in fit if jobs[each.sys_id] == min(jobs.values())), key=lambda each: each.name)
-    return fewest[turn % len(fewest)]
+    found = [each for each in candidates if reasons.get(each.sys_id, UNFIT) is None]
+    if not found:
+        return _failure([(each, reason) for each in candidates if (reason := reasons.get(each.sys_id)) is not None])
+    if any(each.order is not None for each in found):
+        return [min(found, key=lambda each: (each.order or 0, each.name))]
+    return sorted(found, key=attrgetter("name"))
+
+
+def pick(found: list[Candidate], open_jobs: Callable[[Candidate], int], turn: int) -> Candidate:
+    """Of those that fit the one with the fewest open jobs; equals take turns."""
+    if len(found) == 1:
+        return found[0]
+    in_turn = [found[(turn + place) % len(found)] for place in range(min(len(found), MOST_COMPARED))]
+    return min(in_turn, key=open_jobs)
 
 
 def why_not(each: Candidate, requirement: Requirement, now: int) -> Failure | None:

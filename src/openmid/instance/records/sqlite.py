@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from openmid.instance.records.database import Ready
 
 
+BUSY_S = 20
+
+
 class SqliteConnection(sqlite3.Connection):
     """A connection whose `commit` and `rollback` are sqlite3's own."""
 
@@ -19,6 +22,7 @@ class SqliteConnection(sqlite3.Connection):
         self.row_factory = sqlite3.Row
         self.wakes: list[str] = []
         self.ready: dict[str, Ready] = {}
+        self.known: dict[object, Any] = {}
         self._sequence = 0
 
     def run(self, statement: str, **values: object) -> list[Any]:
@@ -37,15 +41,35 @@ class SqliteConnection(sqlite3.Connection):
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE")
 
+    def begin_if_free(self) -> bool:
+        """Begin, unless somebody else writes now: for a connection that was made not to wait."""
+        try:
+            self.begin()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        return True
 
-def connect(path: str, *, read_only: bool) -> SqliteConnection:
-    """A connection as the house rules want it."""
+    def begin_patiently(self) -> None:
+        """Begin on such a connection, and wait for it."""
+        self.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+        try:
+            self.begin()
+        finally:
+            self.execute("PRAGMA busy_timeout = 0")
+
+
+def connect(path: str, *, read_only: bool = False, waits: bool = True) -> SqliteConnection:
+    """A connection as the house rules want it. Unless it `waits` for others who write it fails at once."""
     connection = sqlite3.connect(
-        path, timeout=20, isolation_level=None, factory=SqliteConnection, check_same_thread=False
+        path, timeout=BUSY_S, isolation_level=None, factory=SqliteConnection, check_same_thread=False
     )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     if read_only:
         connection.execute("PRAGMA query_only=ON")
+    if not waits:
+        connection.execute("PRAGMA busy_timeout = 0")
     return connection

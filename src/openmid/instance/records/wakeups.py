@@ -11,23 +11,26 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+Waiting = tuple[asyncio.AbstractEventLoop, int, asyncio.Event]
+"""A loop, its thread, and what is set there."""
+
 
 class Wakeups:
     """Events by key, across threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: defaultdict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
+        self._waiting: defaultdict[str, set[Waiting]] = defaultdict(set)
         self.stopping = False
 
     @contextmanager
     def waiting(self, key: str) -> Iterator[asyncio.Event]:
         """An event that `wake(key)` sets. Look for what you wait for after entering, so that no wake-up is lost."""
-        entry = (asyncio.get_running_loop(), asyncio.Event())
+        entry = (asyncio.get_running_loop(), threading.get_ident(), asyncio.Event())
         with self._lock:
             self._waiting[key].add(entry)
         try:
-            yield entry[1]
+            yield entry[2]
         finally:
             with self._lock:
                 self._waiting[key].discard(entry)
@@ -52,9 +55,12 @@ class Wakeups:
         self.wake_all()
 
     @staticmethod
-    def _set(entries: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
-        for loop, event in entries:
-            if not loop.is_closed():
+    def _set(entries: list[Waiting]) -> None:
+        here = threading.get_ident()
+        for loop, thread, event in entries:
+            if thread == here:
+                event.set()
+            elif not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
 

@@ -1,0 +1,161 @@
+"""How an execution moves on: a step begins, ends, and the next one begins; all of it on a connection of the writer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+
+from openmid.instance.actions import values
+from openmid.instance.actions.failures import CANCELLED
+from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.prepared import Step
+from openmid.instance.connections import candidates
+from openmid.instance.ecc import back_pressure, queue
+from openmid.instance.records import clock
+from openmid.instance.records.database import Connection, new_id
+from openmid.instance.records.statements import statements
+from openmid.wire.probes import Failure
+
+SQL = statements("openmid.instance.actions", "execution.sql")
+
+
+class Begun(NamedTuple):
+    """A step that has begun: how it reads by now, and its job on the queue or why there is none."""
+
+    plan: str
+    item: str = ""
+    mid_server: str = ""
+    failure: Failure | None = None
+
+
+class Running(NamedTuple):
+    """A step that has begun, as its end needs it. `last`: no other waits."""
+
+    sys_id: str
+    execution: str
+    plan: Plan
+    last: bool
+    output_plan: str
+
+
+def start(connection: Connection, execution: str, steps: tuple[Step, ...], priority: int) -> None:
+    """Write the steps of a new execution, and begin the first.
+
+    Raises:
+        QueueFullError: nothing of the execution may stay.
+    """
+    if not steps:
+        _end_execution(connection, execution, "Completed")
+        return
+    for position, step in enumerate(steps[1:], 1):
+        _write(connection, execution, position, step.name, "Waiting", None, Begun(step.text))
+    begun = _begin(connection, execution, steps[0], priority, first=True)
+    sys_id = _write(connection, execution, 0, steps[0].name, "In Progress", clock.now(), begun)
+    if begun.failure is not None:
+        end_step(connection, Running(sys_id, execution, steps[0].plan, last=False, output_plan=""), begun.failure)
+
+
+def _write(
+    connection: Connection, execution: str, position: int, name: str, state: str, started: int | None, begun: Begun
+) -> str:
+    sys_id = new_id()
+    connection.change(
+        SQL["insert_step"],
+        sys_id=sys_id,
+        execution=execution,
+        position=position,
+        name=name,
+        state=state,
+        started=started,
+        plan=begun.plan,
+        item=begun.item,
+        mid_server=begun.mid_server,
+    )
+    return sys_id
+
+
+def _begin(connection: Connection, execution: str, step: Step, priority: int, *, first: bool) -> Begun:
+    """Put the step's job on the queue, if it can be run.
+
+    Raises:
+        QueueFullError: the `first` step of an execution; what was accepted goes on.
+    """
+    planned, text, payload = step.plan, step.text, step.payload
+    if planned.template is not None:
+        planned = values.filled(connection, planned, execution)
+        text, payload = msgspec.json.encode(planned).decode(), ""
+    if planned.probe is None or planned.failure is not None:
+        return Begun(text, failure=planned.failure)
+    chosen = candidates.chosen(connection, planned.requirement)
+    if isinstance(chosen, Failure):
+        return Begun(text, failure=chosen)
+    if first:
+        back_pressure.admit(connection, chosen.sys_id, chosen.name, priority)
+    item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step.name, priority, payload)
+    return Begun(text, item, chosen.name)
+
+
+def _continue(connection: Connection, execution: str) -> None:
+    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete."""
+    row = connection.first(SQL["next_step"], execution=execution)
+    if row is None:
+        _end_execution(connection, execution, "Completed")
+        return
+    step = Step(row["name"], msgspec.json.decode(row["plan"], type=Plan), row["plan"], "")
+    begun = _begin(connection, execution, step, row["priority"], first=False)
+    what = {"item": begun.item, "mid_server": begun.mid_server, "plan": begun.plan}
+    connection.change(SQL["begin_step"], sys_id=row["sys_id"], now=clock.now(), **what)
+    if begun.failure is not None:
+        end_step(connection, Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
+
+
+def running(connection: Connection, item: str) -> Running | None:
+    """The step in progress whose job this is."""
+    row = connection.first(SQL["step_of_item"], item=item)
+    if row is None:
+        return None
+    planned = msgspec.json.decode(row["plan"], type=Plan)
+    return Running(row["sys_id"], row["execution"], planned, not row["waiting"], row["output_plan"])
+
+
+def end_step(
+    connection: Connection,
+    step: Running,
+    failure: Failure | None,
+    response: str = "",
+    proof: str = "",
+    outputs: dict[str, Any] | None = None,
+) -> None:
+    """The step has ended; so has the execution, or its next step begins."""
+    connection.change(
+        SQL["end_step"],
+        sys_id=step.sys_id,
+        state=_state(failure),
+        now=clock.now(),
+        response=response,
+        fips_proof=proof,
+        error=msgspec.json.encode(failure).decode() if failure else "",
+        outputs=json.dumps(outputs) if outputs else "{}",
+    )
+    if failure is not None and (failure.code == CANCELLED or not step.plan.goes_on):
+        connection.change(SQL["cancel_steps"], execution=step.execution)
+        _end_execution(connection, step.execution, _state(failure))
+    elif step.last and step.output_plan == "[]":
+        _end_execution(connection, step.execution, "Completed", "{}")
+    else:
+        _continue(connection, step.execution)
+
+
+def _state(failure: Failure | None) -> str:
+    if failure is None:
+        return "Completed"
+    return "Cancelled" if failure.code == CANCELLED else "Error"
+
+
+def _end_execution(connection: Connection, execution: str, state: str, outputs: str = "") -> None:
+    if not outputs:
+        outputs = json.dumps(values.of_action(connection, execution)) if state == "Completed" else "{}"
+    connection.change(SQL["end_execution"], execution=execution, state=state, now=clock.now(), outputs=outputs)
+    connection.wakes.append(f"execution:{execution}")
