@@ -66,6 +66,8 @@ class FakeInstance:
         self.paused = False
         self.restart = 0
         self.clock_offset_us = 0
+        self.largest = 64 << 20
+        """Bytes that a proxy in front of it lets through."""
         self.heard = asyncio.Condition()
 
     @property
@@ -126,7 +128,9 @@ class FakeInstance:
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         path = request.path.removeprefix(CHANNEL)
-        body = await request.read()
+        body = await request.content.read()
+        if len(body) > self.largest:
+            return web.Response(status=413, text="<h1>413 Request Entity Too Large</h1>")
         if path in self.refuse:
             status, refusal = self.refuse[path]
             await self.tell()

@@ -20,9 +20,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 class Partner:
     """`async with Partner(context) as partner:`; `partner.port`, `partner.seen`."""
 
-    def __init__(
-        self, context: ssl.SSLContext | None, answer: web.Response | None = None, serve: Serve | None = None
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext | None, serve: Serve | None = None) -> None:
         self._context = context
         self._serve = serve
         self.requests: list[web.BaseRequest] = []
@@ -32,7 +30,6 @@ class Partner:
         self.connections: set[int] = set()
         self.port = 0
         self.hang = asyncio.Event()
-        self.answer = answer
 
     async def __aenter__(self) -> Partner:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
@@ -60,6 +57,10 @@ class Partner:
             request.transport.abort()
         if request.path == "/big":
             return web.Response(body=b"x" * (6 * 1024 * 1024))
+        if request.path == "/long":
+            return web.Response(body=b"x" * 700_000)
+        if request.path == "/longer":
+            return web.Response(body=b"x" * 1_000_000)
         if request.path == "/bytes":
             return web.Response(body=bytes(range(256)), content_type="application/octet-stream")
         if request.path == "/moved":

@@ -170,6 +170,59 @@ async def test_a_killed_mid_server_gives_back_what_ran_and_delivers_what_had_end
     assert instance.released[0].lease == f"lease-{runs}"
 
 
+async def test_results_beyond_the_limit_stop_new_work_and_it_is_said_why(
+    ready: Installed,
+    instance: FakeInstance,
+    partner: Partner,
+    authority: Authority,
+) -> None:
+    """The instance is away for as long as it likes: nothing is lost, and the disk is not filled."""
+    parameter(ready, "mid.results.limit_mb", 1)
+    await ready.start()
+    instance.refuse["/results"] = (503, Refusal("busy", "the instance is busy"))
+    given = await instance.give(
+        *[RestProbe(f"mauth://localhost:{partner.port}/long", ca_certificates=authority.pem)] * 3
+    )
+    while "no jobs are taken: results that the instance has not taken fill" not in ready.log:
+        await asyncio.sleep(0.05)
+    status = json.loads((await ready.sh("status", "--json"))[1])
+    assert status["undelivered"] == 3
+    assert status["undelivered_bytes"] > 1 << 20
+    assert "mid.results.limit_mb" in ready.log
+    await instance.set_profiles(*instance.profiles)  # ends the claim that was held before
+    await instance.until(lambda: instance.rooms[-1] == (0, 0, 0))
+    more = await instance.give(RestProbe("gone://localhost/"))
+    beats = len(instance.heartbeats)
+    await instance.until(lambda: len(instance.heartbeats) > beats + 3)
+    assert len(instance.jobs) == 1
+    pid = running_pid(ready.agent)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    del instance.refuse["/results"]
+    await ready.start()
+    await instance.until(lambda: {*given, *more} <= known(instance))
+    assert [len(one.result.body) for one in instance.results if one.sys_id in given] == [700_000] * 3
+
+
+async def test_a_proxy_before_the_instance_that_takes_small_bodies_only_holds_no_result_up(
+    ready: Installed,
+    instance: FakeInstance,
+    partner: Partner,
+    authority: Authority,
+) -> None:
+    """Neither many results in one message, nor one that is larger than that."""
+    instance.largest = 800_000
+    await ready.start()
+    long = RestProbe(f"mauth://localhost:{partner.port}/long", ca_certificates=authority.pem)
+    big = RestProbe(f"mauth://localhost:{partner.port}/longer", ca_certificates=authority.pem)
+    given = await instance.give(big, *[long] * 3)
+    await instance.until(lambda: {*given} <= known(instance))
+    assert [len(one.result.body) for one in instance.results if one.result.status_code] == [700_000] * 3
+    (refused,) = [one.result.failure for one in instance.results if one.result.failure]
+    assert refused.code == "result_refused"
+    assert "does not take bodies of this size" in refused.message
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 async def test_a_full_disk_gives_jobs_back_and_work_goes_on_when_it_has_room(
     ready: Installed,

@@ -32,6 +32,7 @@ NEWS_SECONDS = 0.1
 DRAIN_SECONDS, DELIVER_SECONDS = 30.0, 10.0
 DISK_SECONDS = 5.0
 """How long a journal that cannot be written is left alone."""
+AGAIN = "jobs are taken again"
 NOTHING = (0, 0, 0)
 Priorities = frozenset[int]
 ATTENDING: Priorities = frozenset()
@@ -93,6 +94,11 @@ class ClaimLoop:
 
     def _room(self) -> tuple[int, int, int]:
         blocked = asyncio.get_running_loop().time() < self._blocked_until
+        if self._journal.full:
+            sentence = f"no jobs are taken: {self._journal.standing}"
+            self._trouble.complain("limit", sentence, "see why the instance takes no results")
+        else:
+            self._trouble.over("limit", AGAIN)
         if blocked or self._link.paused or self.delivery.stuck or self._journal.full:
             return NOTHING
         return self.running.room()
@@ -133,10 +139,9 @@ class ClaimLoop:
             self.running.take(answer.jobs)
         except JournalFull as error:
             self._blocked_until = asyncio.get_running_loop().time() + DISK_SECONDS
-            sentence = f"no jobs are taken: {error}"
-            if self._trouble.last != sentence:
-                self._trouble.last = sentence
-                log.error(sentence, remedy="make room on the disk that agent/work lies on")  # noqa: TRY400
+            self._trouble.complain("disk", f"no jobs are taken: {error}", "make room on the disk of agent/work")
+        else:
+            self._trouble.over("disk", AGAIN)
 
     async def _configure_if_needed(self) -> None:
         if self._link.configuration != self._link.wanted_configuration or not self._link.configuration:

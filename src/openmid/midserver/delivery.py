@@ -12,9 +12,11 @@ from openmid.midserver.journal import Journal
 from openmid.midserver.retry import Backoff
 from openmid.midserver.trouble import Trouble
 from openmid.wire.messages import JobResult, Released, ResultsAnswer, ResultsRequest
+from openmid.wire.probes import Failure, ProbeResult
 
 log = structlog.get_logger()
 
+REFUSED = "result_refused"
 MOST_RESULTS, MOST_BODY = 32, 8 * 1024 * 1024
 
 
@@ -26,13 +28,14 @@ class Delivery:
         self._journal = journal
         self._trouble = trouble
         self._waiting: asyncio.Queue[JobResult | Released] = asyncio.Queue()
+        self._under_way = 0
         self.stuck = False
         """The instance did not take the last batch: nothing new should be begun."""
 
     @property
     def pending(self) -> int:
-        """How many wait."""
-        return self._waiting.qsize()
+        """How many the instance does not have."""
+        return self._waiting.qsize() + self._under_way
 
     def put(self, *outcomes: JobResult | Released) -> None:
         """Deliver these."""
@@ -52,7 +55,9 @@ class Delivery:
             while not self._waiting.empty() and len(batch) < MOST_RESULTS and size < MOST_BODY:
                 batch.append(self._waiting.get_nowait())
                 size += _size(batch[-1])
+            self._under_way = len(batch)
             await self._deliver(batch, backoff)
+            self._under_way = 0
             for _ in batch:
                 self._waiting.task_done()
 
@@ -62,7 +67,7 @@ class Delivery:
                 await self._send(batch)
             except (InstanceRefused, InstanceUnreachable) as error:
                 if self._trouble.note("results", error):
-                    await self._part(batch, backoff)
+                    await self._part(batch, error, backoff)
                     return
                 await self._keep()
                 await asyncio.sleep(backoff.next())
@@ -90,14 +95,32 @@ class Delivery:
             except OSError as error:
                 log.error(f"the journal may not outlast a loss of power: {error.strerror}")  # noqa: TRY400
 
-    async def _part(self, batch: list[JobResult | Released], backoff: Backoff) -> None:
-        """One result that the instance will not take (too large, not understood) takes no other with it."""
-        if len(batch) == 1:
-            log.error("a result was refused and is given up", job=batch[0].sys_id)
-            self._journal.delivered([batch[0].sys_id])
+    async def _part(
+        self, batch: list[JobResult | Released], error: InstanceRefused | InstanceUnreachable, backoff: Backoff
+    ) -> None:
+        """One result that the instance will not take (too large, not understood) takes no other with it: its job ends
+        with the reason."""
+        if len(batch) > 1:
+            for one in batch:
+                await self._deliver([one], backoff)
             return
-        for one in batch:
-            await self._deliver([one], backoff)
+        (one,) = batch
+        log.error("a result was refused and is given up", job=one.sys_id)
+        if isinstance(one, JobResult) and not _is_refusal(one):
+            await self._deliver([_refusal(one, error)], backoff)
+        else:
+            self._journal.delivered([one.sys_id])
+
+
+def _refusal(one: JobResult, error: Exception) -> JobResult:
+    """What the instance gets instead."""
+    sentence = f"the call was made, and the instance did not take its result: {error}"
+    failure = Failure(REFUSED, sentence, "ask the partner what it did; update openmid on both sides")
+    return JobResult(one.sys_id, one.lease, ProbeResult(one.result.started, failure=failure))
+
+
+def _is_refusal(one: JobResult) -> bool:
+    return one.result.failure is not None and one.result.failure.code == REFUSED
 
 
 def _size(outcome: JobResult | Released) -> int:

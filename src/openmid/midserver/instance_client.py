@@ -27,6 +27,8 @@ ANSWER_SECONDS = 15
 # A cause's remedy speaks of a connection to a partner; only these hold for the way to the instance as well.
 OF_TRUST = {"server_untrusted", "server_self_signed", "server_certificate_expired", "server_certificate_not_yet_valid"}
 LOOK = 'check that the instance runs, and the parameter "url" in agent/config.xml'
+TOO_LARGE = "what stands in front of the instance does not take bodies of this size"
+TOO_LARGE_HINT = "let it take 64 MB: in nginx client_max_body_size 64m"
 TRUSTSTORE = "mid.https.truststore.path"
 
 
@@ -84,6 +86,8 @@ class InstanceClient:
                 return decode(body, answer)
             refusal = decode(body, Refusal)
         except WireError as error:
+            if status == 413:
+                raise InstanceRefused(TOO_LARGE, TOO_LARGE_HINT, code="too_large", status=status) from error
             sentence = f"{self.url} answers {status}, and not as an instance of this version does"
             raise InstanceUnreachable(sentence, 'check the parameter "url" in agent/config.xml') from error
         if status >= 500 or status == 429:

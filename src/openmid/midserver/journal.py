@@ -98,6 +98,12 @@ class Journal:
         """Whether no new job should be taken."""
         return self._undelivered > self._limit
 
+    @property
+    def standing(self) -> str:
+        """Why it is full."""
+        limit = self._limit // (1024 * 1024)
+        return f"results that the instance has not taken fill {self._path} to its limit of {limit} MB (mid.results.limit_mb)"
+
     def taken(self, jobs: Iterable[Job]) -> None:
         """These jobs are this MID Server's now.
 

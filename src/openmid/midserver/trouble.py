@@ -1,4 +1,4 @@
-"""Trouble with the instance: each kind of conversation is complained of once, and its end is said."""
+"""Trouble, with the instance or with the disk: each kind is complained of once, and its end is said."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
 
 log = structlog.get_logger()
 
-NOT_VALIDATED, UNKNOWN = "not_validated", "unknown_credential"
-"""The instance's codes for refusals that an administrator may lift."""
+NOT_VALIDATED = "not_validated"
+"""The instance's code for what an administrator may lift."""
+FOR_GOOD = frozenset({"too_large", "bad_message"})
+"""Its codes for a message that it will never take. Any other refusal may be a mistake in somebody's configuration."""
 
 
 class Trouble:
@@ -33,9 +35,15 @@ class Trouble:
         if self._said.get(what) != str(error):
             self._said[what] = self.last = str(error)
             log.warning(f"{what}: {error}; trying again", remedy=error.hint)
-        return isinstance(error, InstanceRefused) and error.code != UNKNOWN
+        return isinstance(error, InstanceRefused) and error.code in FOR_GOOD
 
-    def over(self, what: str) -> None:
+    def complain(self, what: str, sentence: str, remedy: str) -> None:
+        """Something here is wrong, by which no job is taken."""
+        if self._said.get(what) != sentence:
+            self._said[what] = self.last = sentence
+            log.error(sentence, remedy=remedy)
+
+    def over(self, what: str, sentence: str = "") -> None:
         """It went well."""
         if self._said.pop(what, ""):
-            log.info(f"the instance answers again ({what})")
+            log.info(sentence or f"the instance answers again ({what})")
