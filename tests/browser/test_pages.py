@@ -107,11 +107,38 @@ def test_a_foreign_answer_never_scripts_the_page(page: Page, mid: FakeMid, calle
     assert article.run_test(page) == "Error"
     assert article.status_code(page) == 500
     for _ in range(2):
-        expect(page.locator("pre", has_text="window.evil=1").first).to_contain_text("</pre><script>")
+        expect(page.frame_locator("iframe").locator("body")).to_contain_text("</pre><script>")
         page.locator("#headers-0 > summary").click()
         expect(page.locator("#headers-0")).to_contain_text(EVIL)
         assert page.evaluate("window.evil") is None
         page.reload()
+
+
+def test_execution_details_have_the_theme_the_menu_and_copy_without_alpine(
+    page: Page, mid: FakeMid, caller: str
+) -> None:
+    article.run_test(page)
+    frame = page.frame_locator("iframe").locator("body")
+    expect(frame).to_contain_text('"issuer": "CN=Example CA"')
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copy")).to_contain_text("check")
+    assert '"issuer": "CN=Example CA"' in page.evaluate("navigator.clipboard.readText()")
+    page.locator(".om-user > summary").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html.dark")).to_have_count(1)
+    page.get_by_role("link", name="Open action").click()
+    expect(page.locator("html.dark")).to_have_count(1)  # unfold's pages follow, and the other way round
+    page.go_back()
+    expect(page.locator("html.dark")).to_have_count(1)
+    page.get_by_role("button", name="Menu").click()
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.get_by_role("button", name="Menu").click()
+    expect(page.locator("#nav-sidebar")).to_be_visible()
+    page.locator(".om-user > summary").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#nav-sidebar")).to_have_count(0)
 
 
 def test_an_error_says_what_to_do_with_a_command_to_copy(page: Page, mid: FakeMid, caller: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -13,10 +15,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from openmid.instance.web import waterfall
+from openmid.wire.probes import EarlierAttempt, Failure, SoapFault, Timing
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, TLS, records
 from tests.instance.web.conftest import client_of
 
+PHASES = ("Queued", "Claimed", "DNS", "Connect", "TLS handshake", "Server", "Transfer")
 EVIL = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }} x-data='alert(3)'"
 
 
@@ -36,6 +40,22 @@ def shown(alice: Client, sys_id: str) -> str:
     answer = alice.get(f"/actions/execution/{sys_id}/change/")
     assert answer.status_code == 200
     return answer.content.decode()
+
+
+def framed(alice: Client, sys_id: str, part: str = "body") -> str:
+    """What the page's frame shows."""
+    address = f"/actions/execution/{sys_id}/shown/0/{part}/"
+    (frame,) = re.findall(f'<iframe[^>]*src="{address}"[^>]*>', shown(alice, sys_id))
+    assert " sandbox " in frame
+    answer = alice.get(address)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+    policy = "sandbox; default-src 'none'; style-src 'self'; frame-ancestors 'self'"
+    assert answer.headers["Content-Security-Policy"] == policy
+    inside = answer.content.decode().partition("<pre>\n")[2].removesuffix("</pre></body></html>\n")
+    assert "<" not in inside
+    return unescape(inside)
 
 
 def test_it_is_live_until_it_has_ended(api: Api, mid: Mid, alice: Client) -> None:
@@ -62,7 +82,7 @@ def test_what_it_shows(api: Api, mid: Mid, alice: Client) -> None:
         assert text in html
     for text in ("data-status-code>200<", "TLS_AES_256_GCM_SHA384", "CN=client", "mauth://partner.example/v1/things"):
         assert text in html
-    assert "&quot;ä&quot;: null" in html
+    assert '"ä": null' in framed(alice, sys_id)
     assert "OpenSSL FIPS Provider 3.0.20" in html
     assert "geheim" not in html
 
@@ -74,7 +94,65 @@ def test_foreign_bytes_are_text(api: Api, mid: Mid, alice: Client) -> None:
         for html in (shown(alice, sys_id), alice.get(f"/actions/execution/{sys_id}/live/").json()["html"]):
             assert "<script>alert" not in html
             assert "<img src=x" not in html
-            assert "{{ 7*7 }}" in html
+            assert "{{ 7*7 }}" in html  # the header
+        assert "alert(1)" in framed(alice, sys_id)
+
+
+def test_the_page_runs_without_unsafe_eval_and_without_what_needs_it(api: Api, mid: Mid, alice: Client) -> None:
+    answer = alice.get(f"/actions/execution/{started(api)}/change/")
+    policy = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))
+    assert (policy["default-src"], policy["script-src"], policy["style-src"]) == ("'none'", "'self'", "'self'")
+    assert (policy["style-src-attr"], policy["frame-src"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
+    text = answer.content.decode()
+    assert "alpine" not in text
+    assert "htmx" not in text
+    assert "style=" not in text
+
+
+def test_a_fault_is_shown_as_a_fault(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    fault = SoapFault("soap:Server", "it broke", detail="<d><code>7</code></d>")
+    mid.deliver(mid.job(), status_code=500, body="<x/>", fault=fault)
+    assert "it broke" in shown(alice, sys_id)
+    assert framed(alice, sys_id, "fault") == "<d>\n  <code>7</code>\n</d>"
+
+
+def test_the_log_and_the_waterfall_have_every_phase(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    job = mid.job()
+    attempts = [EarlierAttempt(started=1, status_code=503, waited_ms=250)]
+    timing = Timing(10, 20, 30, 40, 50, 150)
+    mid.deliver(job, tls=TLS, timing=timing, attempts=attempts, redirects=["mauth://partner.example/v2"])
+    (step,) = api.details(sys_id)["steps"]
+    assert [line["text"] for line in step["log"]] == [
+        "Put on the ECC queue for MID Server mid1",
+        "Claimed by MID Server mid1",
+        "Attempt 1: answer 503; waited 250 ms",
+        "GET mauth://partner.example/v1/things",
+        "Followed to mauth://partner.example/v2",
+        f"Connected to {TLS.peer}: TLSv1.3 TLS_AES_256_GCM_SHA384, client certificate CN=client",
+        "Answer 200, 0 characters",
+        "Completed",
+    ]
+    times = [line["time"] for line in step["log"]]
+    assert times == sorted(times)
+    spans = step["integration_metadata"]["timing_us"]
+    assert min(spans.values()) >= 0
+    taken = round(step["duration_ms"] * 1000)
+    assert spans["queued"] + spans["claimed"] + spans["total"] == max(taken, spans["queued"] + spans["total"])
+    html = shown(alice, sys_id)
+    at = [html.index(f">{title}</th>") for title in PHASES]
+    assert at == sorted(at)
+    assert "Attempt 1: answer 503; waited 250 ms" in html
+
+
+def test_a_call_without_an_answer_has_its_way_in_the_waterfall(api: Api, mid: Mid, alice: Client) -> None:
+    sys_id = started(api)
+    mid.deliver(mid.job(), status_code=None, failure=Failure("connection_refused", "nobody listens"))
+    html = shown(alice, sys_id)
+    assert ">Queued</th>" in html
+    assert "connection_refused: nobody listens" in html
+    assert ">DNS</th>" not in html
 
 
 def test_a_body_is_downloaded_as_bytes_that_no_browser_renders(api: Api, mid: Mid, alice: Client) -> None:
@@ -93,9 +171,8 @@ def test_a_body_is_downloaded_as_bytes_that_no_browser_renders(api: Api, mid: Mi
 def test_a_long_body_is_cut_on_the_page_only(api: Api, mid: Mid, alice: Client) -> None:
     sys_id = started(api)
     mid.deliver(mid.job(), body="a" * 300_000)
-    html = shown(alice, sys_id)
-    assert "the first 200,000 characters are shown" in html
-    assert len(html) < 260_000
+    assert "the first 200,000 characters are shown" in shown(alice, sys_id)
+    assert len(framed(alice, sys_id)) == 200_000
     assert len(alice.get(f"/actions/execution/{sys_id}/body/0/").content) == 300_000
 
 
@@ -156,6 +233,9 @@ def test_who_may_not_run_may_not_cancel(api: Api, mid: Mid, alice: Client) -> No
          [("DNS", 0, 100), ("Connect", 100, 200), ("TLS handshake", 300, 300), ("Server", 600, 300), ("Transfer", 900, 100)]),  # noqa: E501
         ({"dns": -1, "connect": -1, "tls": -1, "first_byte": 400, "transfer": 0, "total": 500}, 1000,
          [("Queue and way", 0, 500), ("Server", 500, 400), ("Other", 900, 100)]),
+        ({"queued": 0, "claimed": 100, "first_byte": 900, "total": 900}, 1000,
+         [("Queued", 0, 4), ("Claimed", 0, 100), ("Server", 100, 900)]),
+        ({"queued": 300, "claimed": 700, "total": -1}, 1000, [("Queued", 0, 300), ("Claimed", 300, 700)]),
         ({"dns": -1, "connect": 1, "tls": -1, "first_byte": -1, "transfer": -1, "total": 1_000_000}, None,
          [("Connect", 0, 4), ("Other", 0, 999)]),
         ({"total": -1}, 1000, []),

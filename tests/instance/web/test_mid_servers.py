@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -148,3 +149,16 @@ def test_an_administrator_says_what_a_mid_server_is_for(admin: Client) -> None:
     assert len(re.findall(r"\schecked[\s>]", dialog)) == 4
     press(admin, "purposes", mid)
     assert MidServer.objects.get().capabilities.count() == 0
+
+
+def test_the_log_stands_in_a_sandboxed_frame(admin: Client, page: Page) -> None:
+    mid = a_mid(log_tail=["<script>alert(1)</script>", "second"])
+    address = reverse("admin:mid_midserver_log", args=[mid.pk])
+    shown = page("mid_midserver_change", mid.pk)
+    assert f'src="{address}"></iframe>' in shown
+    assert "alert(1)" not in shown
+    answer = admin.get(address)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\nsecond" in answer.content.decode()
+    assert answer["Content-Security-Policy"].startswith("sandbox;")
+    User.objects.create_user("nobody", is_staff=True)
+    assert client_of("nobody").get(address).status_code == 403

@@ -12,10 +12,12 @@
       output         {status_code, headers, body, body_is_base64, attachment, fault (null: none)}, or {} where the partner
                      did not answer
       error          {code, message, remedy} or null
+      log            [{time, text}], in order
       integration_metadata
                      {connection, mid_protocol_profile, mid_server, target_host, peer, tls_version, cipher,
                       client_certificate {subject, serial}, server_certificate {subject, issuer, not_after},
-                      fips_enforced, require_fips, payload_bytes, timing_us {connect, tls, first_byte, total},
+                      fips_enforced, require_fips, payload_bytes, timing_us {queued, claimed, dns, connect, tls, first_byte,
+                      transfer, total; -1: not known or not done; claimed: with the MID Server, beside the call},
                       attempts[] (those before the last) {start, status_code, error, waited_ms}, redirects (URLs), trace_id};
                      what is not known yet is empty
 
@@ -32,6 +34,7 @@ from typing import Any
 
 import msgspec
 
+from openmid.instance.actions import step_log
 from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.progress import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
@@ -110,7 +113,8 @@ def _step(row: Row) -> dict[str, Any]:
         "output": _output(result),
         "outputs": json.loads(row["outputs"]),
         "error": json.loads(row["error"]) if row["error"] else None,
-        "integration_metadata": _integration(planned, row["mid_server"], result),
+        "log": [{"time": clock.iso(at), "text": said} for at, said in step_log.lines(row, planned, result)],
+        "integration_metadata": _integration(planned, row, result),
     }
 
 
@@ -147,13 +151,13 @@ def _output(result: ProbeResult | None) -> dict[str, Any]:
     }
 
 
-def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> dict[str, Any]:
+def _integration(planned: Plan, row: Row, result: ProbeResult | None) -> dict[str, Any]:
     found = result or ProbeResult(started=0)
     tls = found.tls
     return {
         "connection": planned.connection,
         "mid_protocol_profile": planned.requirement.protocol,
-        "mid_server": mid_server,
+        "mid_server": row["mid_server"],
         "target_host": planned.target_host,
         "peer": tls.peer,
         "tls_version": tls.version,
@@ -167,10 +171,21 @@ def _integration(planned: Plan, mid_server: str, result: ProbeResult | None) -> 
         "fips_enforced": found.fips_enforced,
         "require_fips": planned.requirement.require_fips,
         "payload_bytes": len(found.body),
-        "timing_us": msgspec.structs.asdict(found.timing),
+        "timing_us": {**_way(row, found), **msgspec.structs.asdict(found.timing)},
         "attempts": [_attempt(each) for each in found.attempts],
         "redirects": found.redirects,
         "trace_id": planned.probe.traceparent[3:35] if planned.probe else "",
+    }
+
+
+def _way(row: Row, result: ProbeResult) -> dict[str, int]:
+    """How long the job waited on the queue, and was with the MID Server beside the call itself."""
+    claimed = step_log.claimed_at(row)
+    if claimed is None or row["finished"] is None:
+        return {"queued": -1, "claimed": -1}
+    return {
+        "queued": claimed - row["started"],
+        "claimed": max(0, row["finished"] - claimed - max(0, result.timing.total)),
     }
 
 

@@ -194,8 +194,12 @@ SELECT
     step.started,
     step.finished,
     step.outputs,
+    job.lease_until,
+    job.timeout_us,
+    job.attempts,
     response.payload AS result
 FROM step_execution AS step
+LEFT JOIN ecc_queue AS job ON job.sys_id = step.item
 LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
 LEFT JOIN fips_proof AS proof ON proof.sys_id = step.fips_proof
 WHERE step.execution = :execution

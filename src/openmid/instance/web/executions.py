@@ -7,6 +7,8 @@ import binascii
 import json
 from typing import Any, ClassVar
 
+from csp.constants import NONE, SELF
+from csp.decorators import csp_replace
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -20,6 +22,7 @@ from django.http import (
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from lxml import etree
 
@@ -29,13 +32,20 @@ from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
-from openmid.instance.web import labels, streams, waterfall
+from openmid.instance.web import frames, labels, streams, waterfall
 from openmid.instance.web.execution_list import OnMidServer, Started, as_csv
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, action
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
+
+PLAIN = {
+    "script-src": [SELF],
+    "style-src-attr": [NONE],
+    "frame-src": [SELF],
+}
+"""The policy of EXECUTION DETAILS: no unsafe-eval and no style attributes; its frames are the bodies."""
 
 Json = dict[str, Any]
 
@@ -68,6 +78,7 @@ class ExecutionAdmin(Admin):
             path("export.csv", wrap(self.csv), name="actions_execution_csv"),
             path("<str:sys_id>/live/", wrap(self.live), name="actions_execution_live"),
             path("<str:sys_id>/body/<int:step>/", wrap(self.body), name="actions_execution_body"),
+            path("<str:sys_id>/shown/<int:step>/<str:part>/", wrap(self.shown), name="actions_execution_shown"),
             path("<str:sys_id>/cancel/", wrap(self.cancel), name="actions_execution_cancel"),
             path("<str:sys_id>/again/", wrap(self.again), name="actions_execution_again"),
             *super().get_urls(),
@@ -85,6 +96,7 @@ class ExecutionAdmin(Admin):
         found = self.get_changelist_instance(request).get_queryset(request)
         return streams.csv(as_csv(found), "execution.csv")
 
+    @method_decorator(csp_replace(PLAIN))
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Json | None = None
     ) -> Any:
@@ -137,14 +149,24 @@ class ExecutionAdmin(Admin):
 
     def body(self, request: HttpRequest, sys_id: str, step: int) -> HttpResponse:
         """A step's whole response body, as a file that no browser renders."""
-        steps = self._details(request, sys_id)["steps"]
-        output = steps[step]["output"] if step < len(steps) else {}
-        if not output:
-            raise Http404("this step has no response body")
+        output = self._output(request, sys_id, step)
         answer = HttpResponse(_raw(output), content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{sys_id}-{step + 1}.body"'
         answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
         return answer
+
+    def shown(self, request: HttpRequest, sys_id: str, step: int, part: str) -> HttpResponse:
+        """A body or a fault's detail as the page's frame shows it: text, of an origin that nothing shares."""
+        output = self._output(request, sys_id, step)
+        text = (_body(output) or {}).get("text", "") if part == "body" else _fault(output)
+        return frames.text(text)
+
+    def _output(self, request: HttpRequest, sys_id: str, step: int) -> Json:
+        steps = self._details(request, sys_id)["steps"]
+        output: Json = steps[step]["output"] if step < len(steps) else {}
+        if not output:
+            raise Http404("this step has no response body")
+        return output
 
     def _details(self, request: HttpRequest, sys_id: str) -> Json:
         if not self.has_view_permission(request):
@@ -196,7 +218,7 @@ def _step(step: Json, position: int) -> Json:
         "body": _body(step["output"]),
         "request_body": _pretty(step["configuration"]["body"]),
         "read": _named(step["outputs"]),
-        "fault": _pretty((step["output"].get("fault") or {}).get("detail", "")),
+        "fault_height": frames.height(_fault(step["output"])),
         "timing": waterfall.rows(step["integration_metadata"]["timing_us"], _us(step["duration_ms"])),
         "expiry": _expiry(step["integration_metadata"]["server_certificate"]["not_after"]),
     }
@@ -212,7 +234,12 @@ def _body(output: Json) -> Json | None:
         text, note = _pretty(output["body"]), f"{len(_raw(output)):,} bytes"
     if len(text) > SHOWN_CHARACTERS:
         text, note = text[:SHOWN_CHARACTERS], f"{note}; the first {SHOWN_CHARACTERS:,} characters are shown"
-    return {"text": text, "note": note}
+    return {"text": text, "note": note, "height": frames.height(text)}
+
+
+def _fault(output: Json) -> str:
+    """The detail of a SOAP fault."""
+    return _pretty((output.get("fault") or {}).get("detail", ""))
 
 
 def _raw(output: Json) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from csp.constants import SELF
+from csp.decorators import csp_update
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -12,7 +14,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 
 from openmid.instance.errors import FolderError
@@ -20,7 +23,7 @@ from openmid.instance.folder import Folder
 from openmid.instance.mid import enrolment
 from openmid.instance.mid.models import EnrolmentToken, MidIssue, MidServer, Validated
 from openmid.instance.records import clock
-from openmid.instance.web import labels
+from openmid.instance.web import frames, labels
 from openmid.instance.web.purposes import purposes
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, DialogForm, TextWidget, action
@@ -118,6 +121,17 @@ class MidServerAdmin(Admin):
         """Who may make enrolment tokens."""
         return bool(request.user.has_perm("mid.add_enrolmenttoken"))
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.log)
+        return [path("<str:sys_id>/log/", view, name="mid_midserver_log"), *super().get_urls()]
+
+    def log(self, request: HttpRequest, sys_id: str) -> HttpResponse:
+        """The last lines of agent0.log, as the page's frame shows them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return frames.text(_log(get_object_or_404(MidServer, pk=sys_id)))
+
+    @method_decorator(csp_update({"frame-src": [SELF]}))
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
@@ -229,7 +243,7 @@ def presented(mid: MidServer) -> dict[str, Any]:
         "issues": mid.midissue_set.filter(state=MidIssue.State.NEW),
         "started": clock.moment(mid.started) if mid.started else None,
         "refreshed": labels.ago(mid.last_refreshed),
-        "log": "\n".join(mid.log_tail or []),
+        "log_height": frames.height(_log(mid)),
         "purposes": [
             ("Capabilities", ", ".join([*map(str, mid.capabilities.all()), *(mid.reported_capabilities or [])])),
             ("Applications", ", ".join(map(str, mid.applications.all()))),
@@ -241,6 +255,10 @@ def presented(mid: MidServer) -> dict[str, Any]:
             for status in mid.profile_statuses or []
         ],
     }
+
+
+def _log(mid: MidServer) -> str:
+    return "\n".join(mid.log_tail or [])
 
 
 def _reload(object_id: str) -> HttpResponse:

@@ -6,11 +6,14 @@
   const quiet = (root) =>
     root.querySelectorAll(".material-symbols-outlined").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
 
-  // Copy: the text of the <pre> beside the button.
+  // Copy: the text of the <pre> beside the button, or of the one in the frame beside it, which no script reaches into.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+    const framed = button.dataset.copy && (await (await fetch(button.dataset.copy)).text());
+    const page = framed ? new DOMParser().parseFromString(framed, "text/html") : button.parentElement;
+    const text = page.querySelector("pre").textContent;
+    await navigator.clipboard.writeText(text);
     const icon = button.firstElementChild;
     icon.textContent = "check";
     setTimeout(() => (icon.textContent = "content_copy"), 1200);
