@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -172,3 +173,38 @@ def test_a_long_journal_is_written_anew_with_what_is_open(tmp_path: Path, monkey
     assert left.results == [result("has ended")]
     assert [(each.sys_id, each.sent) for each in left.released] == [("waits", False), ("runs", True)]
     assert [each.name for each in (tmp_path / "work").iterdir()] == ["journal"]
+
+
+def test_a_journal_that_fills_its_disk_makes_room_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it is open any more: the disk is full of what the instance has."""
+    room = 8192
+    real = os.write
+
+    def write(file: int, data: bytes) -> int:
+        return real(file, data[: max(0, room - os.fstat(file).st_size)])
+
+    monkeypatch.setattr(os, "write", write)
+    journal = opened(tmp_path)
+    for number in range(100):
+        name = f"job{number}"
+        with contextlib.suppress(JournalFull):
+            journal.taken([job(name)])
+            journal.begun(name)
+            journal.ended(result(name, "x" * 300))
+        journal.delivered([name])
+    assert os.fstat(journal._file).st_size == journal.size_bytes < room
+    journal.taken([job("last")])
+    killed(journal)
+    assert opened(tmp_path).left.released == [Released("last", "lease-last", False)]
+
+
+def test_an_emptied_journal_says_since_when_before_it_says_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path)
+    os.ftruncate(journal._file, 0)
+    journal._size = 0
+    journal.taken([job("a")])
+    killed(journal)
+    monkeypatch.setattr(module, "_boot", lambda: "another start")
+    assert opened(tmp_path).left.released == [Released("a", "lease-a", True)]

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from openmid.midserver import agent_key
 from openmid.midserver.process import fingerprint, running_pid
 from openmid.wire.messages import Refusal
 from openmid.wire.probes import RestProbe
+from tests.chaos.disks import MEGABYTE, Disk
 from tests.midserver.conftest import PASSWORD, Authority
 from tests.midserver.fake_instance import TOKEN, FakeInstance
 from tests.midserver.partner import Partner
+from tests.parts import missing
 
 pytestmark = pytest.mark.e2e
 
@@ -278,3 +281,39 @@ async def test_the_console_logs_to_stderr_and_ends_with_sigterm(installed: Insta
     _, err = await process.communicate()
     assert process.returncode == 0
     assert "enrolled as mid-test" in err.decode()
+
+
+@pytest.fixture
+def small_disk(installed: Installed) -> Iterator[Disk]:
+    """1 MB under agent/work."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        disk = Disk(installed.agent / "work", MEGABYTE)
+    except subprocess.CalledProcessError:
+        missing("a tmpfs", "the right to mount one")
+    yield disk
+    disk.close()
+
+
+async def test_a_full_disk_keeps_no_killed_mid_server_from_starting(
+    installed: Installed, small_disk: Disk, instance: FakeInstance
+) -> None:
+    """Its start delivers what waits, and that makes room."""
+    await installed.start()
+    pid = running_pid(installed.agent)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    while running_pid(installed.agent):
+        await asyncio.sleep(0.01)
+    small_disk.fill()
+    await installed.start()
+    assert running_pid(installed.agent) == int((installed.agent / "work" / "mid.pid").read_text())
+
+
+async def test_without_room_for_its_pid_a_mid_server_says_so(installed: Installed, small_disk: Disk) -> None:
+    small_disk.fill()
+    status, _, err = await installed.sh("start")
+    assert status == 1
+    assert "mid.pid cannot be written: No space left on device" in err
+    assert "hint: make room on the disk" in err

@@ -164,6 +164,19 @@ class Journal:
         return True
 
     def _append(self, kind: int, content: bytes) -> None:
+        """One record. A journal that fills its own disk begins anew, once nothing in it is open."""
+        try:
+            self._write(kind, content)
+        except JournalFull:
+            if self._open or not self._size:
+                raise
+            os.ftruncate(self._file, 0)
+            self._size = 0
+            self._write(kind, content)
+
+    def _write(self, kind: int, content: bytes) -> None:
+        if not self._size and kind != BOOT:  # nothing may stand in a file that does not say since when
+            self._write(BOOT, _boot().encode())
         head = HEAD.pack(len(content), kind)
         record = head + content + TAIL.pack(zlib.crc32(content, zlib.crc32(head)))
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from openmid import system
 from openmid.midserver.config import write_atomic
-from openmid.midserver.errors import AlreadyRunning
+from openmid.midserver.errors import AlreadyRunning, StartError
 
 LOCK, PID, STATUS = "work/mid.lock", "work/mid.pid", "work/status.json"
 STOP = "work/stop"
@@ -29,6 +29,7 @@ class Lock:
 
         Raises:
             AlreadyRunning: another process has it; names its pid.
+            StartError: the pid cannot be written.
         """
         (agent / "work").mkdir(mode=0o700, exist_ok=True)
         self._descriptor = os.open(agent / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -40,13 +41,31 @@ class Lock:
                 f"the MID Server in {agent} is running already (pid {_pid(agent)})", "agent/bin/mid.sh stop stops it"
             ) from error
         self._agent = agent
-        write_atomic(agent / PID, f"{os.getpid()}\n".encode(), 0o644)
+        try:
+            _write_pid(agent / PID)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StartError(
+                f"{agent / PID} cannot be written: {error.strerror}",
+                f"make room on the disk that {agent / 'work'} lies on",
+            ) from error
 
     def release(self) -> None:
         """Let go, and remove what only a running MID Server has."""
         for name in (PID, STATUS):
             (self._agent / name).unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def _write_pid(path: Path) -> None:
+    """On a full disk in the place of an earlier one: it is the start that makes room, by delivering what waits."""
+    content = f"{os.getpid()}\n".encode()
+    try:
+        write_atomic(path, content, 0o644)
+    except OSError:
+        if not path.exists():
+            raise
+        path.write_bytes(content)
 
 
 def _lock(descriptor: int) -> None:
