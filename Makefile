@@ -1,6 +1,6 @@
 # make demo   the whole walk on this machine        make test   every test (a missing part is a named skip)
 # make setup  only .venv, from hashed requirements  make check  format, lint, types, imports
-# make fuzz   the keystore parsers, MINUTES=10    make chaos  kill -9 and worse, KILLS=20 or MINUTES=10
+# make fuzz   the keystore parsers, MINUTES=10    make chaos  kill -9 and worse, KILLS=1000 or MINUTES=10
 .PHONY: demo setup dev check test fuzz chaos clean
 .DEFAULT_GOAL := demo
 

@@ -1,68 +1,151 @@
-"""`python -m tests.chaos [--kills N | --minutes N] [--seed N] [--faults kill,freeze,…] [--without-fips]`."""
+"""`python -m tests.chaos [--kills N | --minutes N] [--seed N] [--faults kill,freeze,…] [--queued N] [--without-fips]`.
+
+--kills N     rounds of `kill` until there were N, and a round of each other fault, then all of them mixed
+--minutes N   the same over and over until the time is over, 20 kills a round
+"""
 
 from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.chaos.faults import FAULTS, unavailable
-from tests.chaos.verdict import judge
-from tests.chaos.world import World, world
+from tests.chaos.faults import FAULTS, KILLING, unavailable
+from tests.chaos.verdict import CALL_SECONDS, judge
+from tests.chaos.world import Wish, World, world
+
+LEASE_SECONDS = 60
+ROUND, STROKES = 250, 4
+"""Kills in a round at most; strokes of another fault."""
+CALLS_A_SECOND = 50
+"""At the very least: so long a backlog is waited for."""
+Round = tuple[str, int]
 
 
-def storm(this: World, faults: list[str], kills: int, seconds: float) -> Counter[str]:
-    """Faults one after the other until there were so many kills, or so much time has gone; then the world is whole."""
-    done: Counter[str] = Counter()
+def plan(faults: list[str], kills: int, minutes: float) -> Iterator[Round]:
+    """The rounds: a fault, and how many strokes of it. Endless where minutes count."""
+    others: list[Round] = [(each, STROKES) for each in faults if each != "kill"]
+    mixed: list[Round] = [("mixed", 3 * STROKES)] if len(faults) > 1 else []
+    while True:
+        left = (20 if minutes else kills) if "kill" in faults else 0
+        waiting = list(others)
+        while left or waiting:
+            if left:
+                yield "kill", min(left, ROUND)
+                left -= min(left, ROUND)
+            if waiting:
+                yield waiting.pop(0)
+        yield from mixed
+        if not minutes:
+            return
+
+
+def storm(this: World, fault: str, strokes: int, until: float) -> None:
+    """So many strokes, under calls; then the world is whole and quiet."""
+    this.before = {}
+    if fault not in KILLING:
+        _warm(this)
     this.client.start()
-    until = time.monotonic() + seconds
-    while this.kills < kills and time.monotonic() < until:
-        time.sleep(this.rng.uniform(0.2, 2))
-        fault = this.rng.choice(faults)
-        FAULTS[fault](this)
-        done[fault] += 1
+    for number in range(strokes):
+        if time.monotonic() > until:
+            break
+        time.sleep(this.rng.uniform(0.2, 1.5))
         this.up()
-    this.client.join()
+        FAULTS[this.rng.choice(this.faults) if fault == "mixed" else fault](this)
+        if number % 50 == 49:
+            this.log(f"{fault}: {number + 1} of {strokes}, {this.kills} kills, {len(this.client.accepted)} executions")
     this.up()
-    while not this.settled():
-        time.sleep(0.2)
-        this.up()
-    return done
+    this.settle()
+    this.client.join()
 
 
-def run(seed: int, faults: list[str], kills: int, seconds: float, *, fips: bool) -> int:
+def _warm(this: World) -> None:
+    """A few calls, so that pools are filled; then what the processes hold is noted."""
+    this.client.start()
+    time.sleep(2)
+    this.client.join()
+    this.settle()
+    this.before = this.held()
+
+
+def queued(this: World, count: int) -> None:
+    """A backlog of so many jobs, accepted while the MID Server is away."""
+    this.log(f"{count} calls are queued")
+    this.kill("mid")
+    this.end("instance")
+    command = [sys.executable, "-m", "tests.chaos.backlog", str(this.walk.instance), str(count)]
+    for line in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+        method, name, where = line.split()
+        this.client.accepted[name] = (method, where)
+    this.start("instance")
+    this.start("mid")
+    this.settle()
+
+
+def run(wish: Wish, faults: list[str], kills: int, minutes: float, count: int) -> int:
     """Exit status 1 when something is wrong; says how to run it again."""
-    with tempfile.TemporaryDirectory(prefix="openmid-chaos-") as name, world(Path(name), seed, fips=fips) as this:
-        done = storm(this, faults, kills, seconds)
-        problems, ends = judge(this)
-        print(f"seed {seed}: {this.kills} kills; {dict(done)}; {len(this.client.accepted)} executions: {dict(ends)}")
-        for problem in problems:
-            print(f"WRONG: {problem}")
-        if problems:
-            again = f"--seed {seed} --faults {','.join(faults)}"
-            print(f"again: python -m tests.chaos {again} --kills {this.kills}")
-    return 1 if problems else 0
+    until = time.monotonic() + (minutes * 60 or float("inf"))
+    patience = (wish.lease or LEASE_SECONDS) * 2 + CALL_SECONDS * 3 + 30
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="openmid-chaos-") as name, world(Path(name), wish) as this:
+        this.faults = faults
+        if count:
+            queued(this, count)
+        for fault, strokes in plan(faults, kills, minutes):
+            if time.monotonic() > until:
+                break
+            before = this.kills
+            storm(this, fault, strokes, until)
+            problems, ends = judge(this, patience + count / CALLS_A_SECOND)
+            held = "; ".join(f"{name} {each}" for name, each in this.held().items())
+            print(
+                f"{fault}: {this.kills - before} kills, {this.kills} in all; executions {dict(ends)}; {held}",
+                flush=True,
+            )
+            for problem in problems[:50]:
+                print(f"WRONG: {problem}", flush=True)
+            wrong += len(problems)
+        print(f"seed {wish.seed}: {this.kills} kills, {len(this.client.accepted)} executions, {wrong} problems")
+        if wrong:
+            print(f"again: python -m tests.chaos --seed {wish.seed} --faults {','.join(faults)} --kills {this.kills}")
+            _keep(this)
+    return 1 if wrong else 0
+
+
+def _keep(this: World) -> None:
+    """The logs outlast the folder."""
+    kept = Path(tempfile.mkdtemp(prefix="openmid-chaos-logs-"))
+    for path in (*this.walk.folder.glob("*.log"), *(this.walk.agent / "logs").glob("*"), this.counts):
+        (kept / path.name).write_bytes(path.read_bytes())
+    print(f"logs: {kept}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--faults", default="")
+    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument(
+        "--queued", type=int, default=0, help="calls that wait before the first fault, 100000 for example"
+    )
+    parser.add_argument("--lease", type=float, default=0, help="seconds of a lease instead of the product's")
     parser.add_argument("--without-fips", action="store_true")
     given = parser.parse_args()
-    faults = given.faults.split(",") if given.faults else list(FAULTS)
-    for each in [each for each in faults if unavailable(each)]:
-        print(f"left out: {each}, there is no {unavailable(each)}", file=sys.stderr)
-        faults.remove(each)
-    seconds = given.minutes * 60 if given.minutes else float("inf")
-    kills = given.kills or (10**9 if given.minutes else 20)
-    return run(given.seed, faults, kills, seconds, fips=not given.without_fips)
+    faults = given.faults.split(",")
+    if unknown := set(faults) - set(FAULTS):
+        parser.error(f"there is no fault {', '.join(sorted(unknown))}: {', '.join(FAULTS)}")
+    for each, reason in [(each, unavailable(each)) for each in faults]:
+        if reason:
+            print(f"left out: {each}: {reason}", file=sys.stderr)
+            faults.remove(each)
+    wish = Wish(given.seed, not given.without_fips, "network" in faults, "full" in faults, given.lease)
+    return run(wish, faults, given.kills, given.minutes, given.queued)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KINDS = (("POST", "count"), ("GET", "count"), ("POST", "drip"), ("GET", "hang-up"), ("POST", "hang-up"))
-WEIGHTS = (10, 10, 1, 1, 1)
+KINDS = (
+    ("POST", "count"),
+    ("GET", "count"),
+    ("POST", "drip"),
+    ("GET", "drip"),
+    ("GET", "hang-up"),
+    ("POST", "hang-up"),
+)
+USUAL, DRIPPING = (10, 10, 1, 1, 1, 1), (0, 0, 1, 1, 0, 0)
+BODY = "canary-of-our-own-words"
 
 
 @dataclass
@@ -24,7 +32,8 @@ class Client:
     ca: Path
     token: str
     rng: random.Random
-    pause: float = 0.02
+    pause: float = 0.05
+    weights: tuple[int, ...] = USUAL
     accepted: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -34,6 +43,7 @@ class Client:
 
     def start(self, threads: int = 3) -> None:
         self._context = ssl.create_default_context(cafile=str(self.ca))
+        self.stop.clear()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -43,6 +53,8 @@ class Client:
         self.stop.set()
         for thread in self._threads:
             thread.join(60)
+        if any(thread.is_alive() for thread in self._threads):
+            self.refused.append("a request was not answered for a minute, with nothing wrong any more")
 
     def call(self, method: str, path: str, body: Any = None, key: str = "") -> tuple[int, Any, str]:
         """Status, the JSON answer, Location.
@@ -66,11 +78,11 @@ class Client:
             with self._lock:
                 self._number += 1
                 name = f"{self._number:06d}"
-                method, kind = self.rng.choices(KINDS, WEIGHTS)[0]
+                method, kind = self.rng.choices(KINDS, self.weights)[0]
             self._ask(name, method, kind)
 
     def _ask(self, name: str, method: str, kind: str) -> None:
-        asked = {"method": method, "path": f"/{kind}/{name}", "timeout_ms": 3000}
+        asked = {"method": method, "path": f"/{kind}/{name}", "timeout_ms": 3000, "body": BODY * (method == "POST")}
         while True:
             try:
                 status, answer, location = self.call("POST", "/api/v1/connections/partner/request", asked, name)

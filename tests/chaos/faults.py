@@ -1,12 +1,17 @@
-"""What goes wrong, each for a moment. A fault leaves the world as `World.up` makes it whole."""
+"""What goes wrong, each for a moment: one stroke. A stroke leaves the world as `World.up` makes it whole."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.chaos.client import DRIPPING
+from tests.chaos.disks import MEGABYTE, Disk
+from tests.chaos.network import Network
 from tests.chaos.world import NAMES, World
 
 Fault = Callable[[World], None]
@@ -49,28 +54,87 @@ def lossy(world: World) -> None:
 def cut(world: World) -> None:
     """Nothing comes through, and nobody is told."""
     proxy = world.rng.choice((world.to_instance, world.to_partner))
-    world.log("a network is cut")
+    world.log("a network is cut in a proxy")
     proxy.cut = True
     time.sleep(world.rng.uniform(2, 8))
 
 
+def network(world: World) -> None:
+    """A link of the MID Server's network namespace: its cable is out, or what is sent is gone and nobody is told."""
+    assert world.network
+    which = world.rng.choice(("instance", "partner"))
+    how = world.rng.choice((world.network.down, world.network.swallow))
+    seconds = world.rng.choice((1, 4, 8, 20))
+    world.log(f"the link to the {which} is cut ({how.__name__}) for {seconds} s")
+    how(world.network.instance if which == "instance" else world.network.partner)
+    time.sleep(seconds)
+
+
+def drip(world: World) -> None:
+    """A partner that answers byte by byte, and whoever waits for it is killed, or not, in the middle."""
+    name = world.rng.choice((*NAMES, "nobody"))
+    world.log(f"the partner answers byte by byte; {name} is killed")
+    world.client.weights = DRIPPING
+    time.sleep(world.rng.uniform(1, 3))
+    if name in NAMES:
+        world.kill(name)
+        world.start(name)
+    time.sleep(1)
+
+
+def full(world: World) -> None:
+    """A full disk, under the MID Server's work folder (1 MB) or under the instance's whole folder."""
+    name, seconds = world.rng.choice(("instance", "mid")), world.rng.uniform(3, 9)
+    world.log(f"the disk of the {name} is full for {seconds:.1f} s")
+    if name == "mid":
+        world.disks[name].fill()
+    else:
+        world.disks[name].shrink()
+    time.sleep(seconds)
+    if world.rng.random() < 0.5:
+        world.log(f"kill -9 {name}, its disk being full")
+        world.kill(name)
+        world.disks[name].heal()
+        world.start(name)
+
+
 def clock(world: World) -> None:
-    """The instance or the MID Server begins anew with a clock that is off, for its process alone (libfaketime)."""
+    """The clock of the instance or the MID Server is off from its start, then jumps while it runs (libfaketime)."""
     name, hours = world.rng.choice(("instance", "mid")), world.rng.choice((-2, -1, 1, 2))
-    world.log(f"the clock of the {name} is off by {hours} h")
-    fake = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    world.environment[name] = fake
+    world.log(f"the clock of the {name} is off by {hours} h, then by {-hours} h")
+    said = world.walk.folder / "clock"
+    said.write_text(f"{hours:+d}h\n")
+    fake = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME_TIMESTAMP_FILE": str(said), "FAKETIME_CACHE_DURATION": "1"}
+    world.environment[name] = fake | {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1"}
     world.kill(name)
     world.start(name)
-    time.sleep(8)
+    time.sleep(6)
+    said.write_text(f"{-hours:+d}h\n")
+    time.sleep(6)
     world.environment.pop(name)
     world.kill(name)
     world.start(name)
 
 
-FAULTS: dict[str, Fault] = {each.__name__: each for each in (kill, freeze, slow, lossy, cut, clock)}
+FAULTS: dict[str, Fault] = {
+    each.__name__: each for each in (kill, freeze, slow, lossy, cut, network, drip, full, clock)
+}
+KILLING = {"kill", "drip", "full", "clock", "mixed"}
+"""After these a process need not be the one that it was."""
 
 
 def unavailable(name: str) -> str:
-    """What is missing on this machine for a fault."""
-    return "libfaketime (Debian package libfaketime)" if name == "clock" and not LIBFAKETIME.exists() else ""
+    """Why a fault cannot be had on this machine; empty: it can."""
+    if name == "clock" and not LIBFAKETIME.exists():
+        return "there is no libfaketime (Debian package libfaketime)"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            if name == "network":
+                Network(Path(folder)).close()
+            elif name == "full":
+                Disk(Path(folder) / "disk", MEGABYTE).close()
+    except FileNotFoundError as error:
+        return f"there is no {error.filename} (Debian package iproute2)"
+    except subprocess.CalledProcessError as error:
+        return f"{' '.join(error.cmd[:3])} is refused: {error.stderr.strip()}"
+    return ""

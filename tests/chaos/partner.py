@@ -1,15 +1,19 @@
 """A partner that counts: each request's path is in the file, by one write(2), before a byte of the answer is sent.
 
-`python -m tests.chaos.partner PORT CERT KEY CA COUNTS`. Mutual TLS. /drip/… is answered byte by byte, /hang-up/… not.
+`python -m tests.chaos.partner PORT CERT KEY CA COUNTS`. Mutual TLS and a password; a call without it is `nobody`'s.
+/drip/… is answered byte by byte, /hang-up/… not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import ssl
 import sys
 
+USER, PASSWORD = "chaos", "canary-of-the-partners-password"
+AUTHORIZATION = b"Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode())
 CANARY = "canary-of-the-partners-words"
 ANSWER = b'{"said": "%s"}' % CANARY.encode()
 
@@ -23,7 +27,7 @@ async def _serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                 (line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b"0"
             )
             await reader.readexactly(int(length))
-            os.write(counts, method + b" " + path + b"\n")
+            os.write(counts, method + b" " + path + b"\n" if AUTHORIZATION in head else b"nobody " + path + b"\n")
             if path.startswith(b"/hang-up/"):
                 return
             await _answer(writer, drip=path.startswith(b"/drip/"))

@@ -10,11 +10,11 @@ from openmid.demo.partner import free_port
 
 
 class Proxy:
-    """From `port` on loopback to `target`. `delay` is seconds a chunk, `bandwidth` bytes a second (0: any), `loss` the
-    chance that a chunk is cut in its middle and the connection ends, `cut` holds everything back."""
+    """From `port` of `address` to `target` on loopback. `delay` is seconds a chunk, `bandwidth` bytes a second (0: any),
+    `loss` the chance that a chunk is cut in its middle and the connection ends, `cut` holds everything back."""
 
-    def __init__(self, target: int, rng: random.Random) -> None:
-        self.port, self.target, self._rng = free_port(), target, rng
+    def __init__(self, target: int, rng: random.Random, address: str = "127.0.0.1") -> None:
+        self.port, self.target, self.address, self._rng = free_port(), target, address, rng
         self._tasks: set[asyncio.Task[None]] = set()
         self.heal()
         self._loop = asyncio.new_event_loop()
@@ -30,7 +30,7 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", self.port, backlog=512))
+        self._loop.run_until_complete(asyncio.start_server(self._accept, self.address, self.port, backlog=512))
         self._listening.set()
         self._loop.run_forever()
 

@@ -1,0 +1,43 @@
+"""What the instance has recorded, read beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+
+ENDS = """
+SELECT execution.sys_id, execution.idempotency_key, execution.state, count(step.sys_id), min(step.error),
+    (SELECT count(*) FROM ecc_queue AS result
+     WHERE result.queue = 'input' AND result.state = 'processed' AND result.agent_correlator = execution.sys_id)
+FROM execution LEFT JOIN step_execution AS step ON step.execution = execution.sys_id
+WHERE execution.idempotency_key IS NOT NULL
+GROUP BY execution.sys_id, execution.idempotency_key, execution.state
+"""
+TWICE = """
+SELECT response_to, count(*) FROM ecc_queue WHERE queue = 'input' AND state = 'processed'
+GROUP BY response_to HAVING count(*) > 1
+"""
+LEFT = "SELECT count(*) FROM ecc_queue WHERE queue = 'output' AND state IN ('ready', 'processing')"
+
+
+def sqlite_rows(path: Path) -> Rows:
+    """Rows of an instance's SQLite database."""
+
+    def rows(statement: str) -> list[tuple[Any, ...]]:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
+        try:
+            return database.execute(statement).fetchall()
+        finally:
+            database.close()
+
+    return rows
+
+
+def sqlite_damage(rows: Rows) -> str:
+    """What SQLite finds wrong with its file; empty: nothing."""
+    found = rows("PRAGMA integrity_check")[0][0]
+    return "" if found == "ok" else str(found)
