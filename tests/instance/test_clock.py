@@ -68,3 +68,24 @@ def test_a_lease_from_a_clock_that_was_ahead_is_cut_at_the_start(api: Api, mid: 
     assert writer().run(clock_jump.at_start) == 0
     left = (EccQueueItem.objects.get(pk=job.sys_id).lease_until or 0) - clock.now()
     assert left <= 90_000_000
+
+
+def test_an_instance_that_was_away_for_an_hour_takes_what_was_done_meanwhile(api: Api, mid: Mid) -> None:
+    """A POST's answer waits with its MID Server, and a job has waited for nobody's fault: neither ends at the start."""
+    records(api)
+    api.action("post", {"type": "REST", "connection_alias": "partner", "method": "POST", "resource_path": "/"})
+    answered, waiting = (api.execute("post").json["sys_id"] for _ in range(2))
+    job = mid.job()
+    gone = HOUR_S * 1_000_000
+    writer().run(
+        lambda connection: connection.change(
+            "UPDATE ecc_queue SET lease_until = lease_until - :gone, sys_updated_on = sys_updated_on - :gone,"
+            " sequence = sequence - :gone",
+            gone=gone,
+        )
+    )
+    writer().run(clock_jump.at_start)
+    assert writer().run(runner.lapse) == 0
+    mid.deliver(job)
+    mid.deliver(mid.job())
+    assert {api.details(sys_id)["state"] for sys_id in (answered, waiting)} == {"Completed"}

@@ -1,4 +1,5 @@
-"""The machine's clock was moved: leases, waiting times and heartbeats stay as long as they were."""
+"""The machine's clock was moved, or the instance was away: leases, waiting times and heartbeats stay as long as they
+were."""
 
 from __future__ import annotations
 
@@ -31,5 +32,9 @@ def follow(connection: Connection) -> int:
 
 
 def at_start(connection: Connection) -> int:
-    """No lease of an earlier process holds longer than a lease does. Returns how many were cut."""
-    return connection.change(SQL["overlong"], now=clock.now(), lease_us=LEASE_US)
+    """No lease of an earlier process holds longer than a lease does, and none ends before its MID Server could deliver;
+    nor has a job waited while nobody could take it. Returns how many leases were cut."""
+    now = clock.now()
+    connection.change(SQL["owed"], until=now + LEASE_US)
+    connection.change(SQL["waited"], now=now)
+    return connection.change(SQL["overlong"], now=now, lease_us=LEASE_US)
