@@ -23,17 +23,16 @@ MOST_BYTES, KEPT = 10 * 1024 * 1024, 5
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
-class Tail(logging.Handler):
+class Tail:
     """The last lines, for the heartbeat. They are redacted, as those in the file."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
         self.written = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def keep(self, line: str) -> None:
         """Keep a line; of a long one the begin."""
-        self._lines.append(self.format(record)[:LONGEST_LINE])
+        self._lines.append(line[:LONGEST_LINE])
         self.written += 1
 
     def lines(self) -> list[str]:
@@ -44,6 +43,17 @@ class Tail(logging.Handler):
 tail = Tail()
 
 
+class Formatter(structlog.stdlib.ProcessorFormatter):
+    """Makes each line once, for every handler, and keeps it in the tail."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: str | None = getattr(record, "openmid_line", None)
+        if line is None:
+            line = record.openmid_line = super().format(record)
+            tail.keep(line)
+        return line
+
+
 def configure(agent: Path, level: str, *, console: bool) -> None:
     """Send structlog's and the libraries' events to the log file, and to stderr on a console.
 
@@ -52,7 +62,7 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     """
     if level not in LEVELS:
         raise ConfigError(f'the parameter "mid.log.level" is "{level}"', f"one of {', '.join(LEVELS)} belongs there")
-    handlers: list[logging.Handler] = [_file(agent), tail]
+    handlers: list[logging.Handler] = [_file(agent)]
     if console:
         handlers.append(logging.StreamHandler(sys.stderr))
     shared: list[Processor] = [
@@ -61,7 +71,7 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
         structlog.processors.format_exc_info,
         redact.processor,  # last: whatever became text is cleaned
     ]
-    formatter = structlog.stdlib.ProcessorFormatter(processor=_line, foreign_pre_chain=shared)
+    formatter = Formatter(processor=_line, foreign_pre_chain=shared)
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
