@@ -72,8 +72,8 @@ def details(sys_id: str) -> dict[str, Any]:
         "action": row["action_name"],
         "action_sys_id": row["action"],
         "version": row["version"],
-        "inputs": json.loads(row["inputs"]),
-        "outputs": json.loads(row["outputs"]),
+        "inputs": _named(row["inputs"]),
+        "outputs": _named(row["outputs"]),
         "state": row["state"],
         "started_by": row["sys_created_by"],
         "start": clock.iso(row["sys_created_on"]),
@@ -89,6 +89,11 @@ def _proof(text: str) -> dict[str, Any]:
     """A MID Server's proof: one for thousands of executions, and only ever read."""
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+def _named(text: str) -> dict[str, Any]:
+    """Values by name."""
+    return {} if text == "{}" else json.loads(text)
 
 
 def _execution(sys_id: str) -> Row:
@@ -111,7 +116,7 @@ def _step(row: Row) -> dict[str, Any]:
         "duration_ms": _duration(row["started"], row["finished"]),
         "configuration": _configuration(planned),
         "output": _output(result),
-        "outputs": json.loads(row["outputs"]),
+        "outputs": _named(row["outputs"]),
         "error": json.loads(row["error"]) if row["error"] else None,
         "log": [{"time": clock.iso(at), "text": said} for at, said in step_log.lines(row, planned, result)],
         "integration_metadata": _integration(planned, row, result),
@@ -200,7 +205,12 @@ def _attempt(earlier: EarlierAttempt) -> dict[str, Any]:
 
 
 def _masked(headers: list[tuple[str, str]]) -> list[list[str]]:
-    return [[name, MASK if SECRET_HEADERS.search(name.lower()) else value] for name, value in headers]
+    return [[name, MASK if _is_secret(name) else value] for name, value in headers]
+
+
+@lru_cache(1024)
+def _is_secret(header: str) -> bool:
+    return SECRET_HEADERS.search(header.lower()) is not None
 
 
 def _duration(start: int | None, end: int | None) -> float | None:

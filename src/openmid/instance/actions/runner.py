@@ -7,6 +7,7 @@ result and the next step's job are one commit.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -80,16 +81,21 @@ def begin(
     before = _before(connection, user, key, action["sys_id"], action["name"])
     if before:
         return before
-    given = declarations.read(declarations.declared(json.loads(action["inputs"])), inputs or {})
+    given = declarations.read(_declared(action["inputs"]), inputs or {})
     what = {
         "action": action["sys_id"],
         "action_name": action["name"],
         "version": action["number"],
-        "inputs": json.dumps(given),
+        "inputs": json.dumps(given) if given else "{}",
         "output_plan": action["outputs"],
         "priority": priority,
     }
     return _insert(connection, steps, user, key, what)
+
+
+@lru_cache(prepared.MOST)
+def _declared(text: str) -> list[declarations.Input]:
+    return declarations.declared(json.loads(text))
 
 
 def _action(connection: Connection, name: str, draft: bool) -> tuple[Row, tuple[Step, ...]]:

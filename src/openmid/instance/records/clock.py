@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _offset_ns = time.time_ns() - time.monotonic_ns()
 
@@ -38,4 +39,11 @@ def iso(microseconds: int | None) -> str | None:
     """ISO 8601 with milliseconds and `Z`, as the API writes times."""
     if microseconds is None:
         return None
-    return moment(microseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, rest = divmod(microseconds, 1_000_000)
+    return f"{_second(second)}.{rest // 1000:03}Z"
+
+
+@lru_cache(256)
+def _second(second: int) -> str:
+    """Most times that are written belong to the same few seconds."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
