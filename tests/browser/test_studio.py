@@ -119,6 +119,27 @@ def test_a_soap_step_from_a_wsdl_and_the_order_of_steps(page: Page, caller: str,
     expect(rows).to_contain_text(["REST", "SOAP"])
 
 
+def test_a_wsdl_is_fetched_through_the_mid_server(page: Page, mid: FakeMid, caller: str) -> None:
+    schema = '<xs:schema><xs:import namespace="urn:types" schemaLocation="t.xsd"/></xs:schema>'
+    documents = {"/ws?wsdl": document(schema).decode(), "/t.xsd": XSD}
+
+    def answer(probe: RestProbe) -> ProbeResult:
+        (body,) = [text for end, text in documents.items() if probe.url.endswith(end)]
+        return msgspec.structs.replace(seen_by_the_partner(probe), body=body)
+
+    mid.answer = answer
+    outline(page, "SOAP")
+    page.get_by_role("button", name="Fetch through the MID Server").click()
+    expect(page.locator("[data-wsdl-said]")).to_contain_text("Choose a Connection Alias first")
+    article.field(page, "Connection Alias").select_option(caller)
+    address = page.get_by_label("Or its address, after the Base URL")
+    address.fill("/ws?wsdl")
+    address.press("Enter")
+    expect(page.locator("[data-wsdl-said]")).to_have_text("1 operations.", timeout=20_000)
+    page.locator("#wsdl_operation").select_option("order (Port, SOAP 1.1)")
+    assert ":Order" in article.field(page, "Envelope").input_value()
+
+
 def test_publish_copy_and_restore(page: Page, instance: Standing, caller: str) -> None:
     head = page.locator("#header-inner")
     head.get_by_role("link", name="Publish", exact=True).click()

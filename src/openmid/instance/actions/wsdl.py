@@ -19,6 +19,11 @@ MAX_NODES = 2_000
 """Elements of one envelope."""
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 MANY = "unbounded"
+_XSD = "http://www.w3.org/2001/XMLSchema"
+IMPORTS = (
+    "{http://schemas.xmlsoap.org/wsdl/}import",
+    *(f"{{{_XSD}}}{name}" for name in ("import", "include", "redefine")),
+)
 _SERVICE = re.compile(rb"<(?:[\w.-]+:)?service[\s>]")
 
 
@@ -63,6 +68,24 @@ def operations(documents: Mapping[str, bytes]) -> list[Operation]:
     except Exception as error:
         # zeep answers some broken documents with KeyError, AttributeError, TypeError
         raise WsdlError(f"the WSDL cannot be read ({type(error).__name__}: {error})", "is it a WSDL 1.1?") from error
+
+
+def imports(raw: bytes, name: str) -> list[str]:
+    """Where the documents are that a WSDL or a schema imports, as it says so.
+
+    Raises:
+        WsdlError: no XML, or a DOCTYPE.
+    """
+    _bounded({name: raw})
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        root = etree.fromstring(raw, parser)
+    except etree.XMLSyntaxError:
+        raise WsdlError(f"{name or 'the answer'} is no XML", "look at the answer in Executions") from None
+    if root.getroottree().docinfo.doctype:
+        raise WsdlError(f"{name or 'the document'} has a DOCTYPE", "remove it: a WSDL needs none")
+    found = (each.get("location") or each.get("schemaLocation") for each in root.iter(*IMPORTS))
+    return [location.strip() for location in found if location]
 
 
 def ordered(documents: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from openmid.instance.actions import references, runner, versions, wsdl
+from openmid.instance.actions import references, runner, versions, wsdl, wsdl_fetch
 from openmid.instance.actions.forms import StepForm
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias
@@ -153,6 +153,8 @@ class ActionAdmin(Admin):
         return [
             path("base-url/", view, name="actions_action_base_url"),
             path("wsdl/", read, name="actions_action_wsdl"),
+            path("wsdl/fetch/", self.admin_site.admin_view(self.fetch_wsdl), name="actions_action_wsdl_fetch"),
+            path("wsdl/fetched/", self.admin_site.admin_view(self.fetched_wsdl), name="actions_action_wsdl_fetched"),
             *super().get_urls(),
         ]
 
@@ -166,6 +168,33 @@ class ActionAdmin(Admin):
         except wsdl.WsdlError as error:
             return JsonResponse({"error": f"{error}: {error.hint}."}, status=400)
         return JsonResponse({"operations": msgspec.to_builtins(found)})
+
+    def fetch_wsdl(self, request: HttpRequest) -> JsonResponse:
+        """Start to fetch the WSDL at `address` through an alias's MID Server: `{"executions"}` or `{"error"}`."""
+        user = self._fetcher(request)
+        alias = ConnectionAlias.objects.filter(pk=request.POST.get("alias", "")).first()
+        if alias is None:
+            return JsonResponse(
+                {"error": "Choose a Connection Alias first: its MID Server fetches the WSDL."}, status=400
+            )
+        try:
+            return JsonResponse({"executions": [wsdl_fetch.begin(alias.name, request.POST.get("address", ""), user)]})
+        except InstanceError as error:
+            return JsonResponse({"error": f"{error}: {error.hint}."}, status=400)
+
+    def fetched_wsdl(self, request: HttpRequest) -> JsonResponse:
+        """How far that is: `{"executions"}`, then `{"operations"}`, or `{"error"}`."""
+        user = self._fetcher(request)
+        try:
+            found = wsdl_fetch.progress(request.POST.getlist("executions"), user)
+        except InstanceError as error:
+            return JsonResponse({"error": f"{error}: {error.hint}."}, status=400)
+        return JsonResponse(msgspec.to_builtins(found))
+
+    def _fetcher(self, request: HttpRequest) -> str:
+        if request.method != "POST" or not (self.has_change_permission(request) and self.has_test_permission(request)):
+            raise PermissionDenied
+        return request.user.get_username()
 
     def base_url(self, request: HttpRequest) -> JsonResponse:
         """The Base URL of an alias, for the editor: `{"base_url": "mauth://host"}`."""

@@ -77,18 +77,47 @@ document.addEventListener("DOMContentLoaded", () => {
   const [file, choice] = [box.querySelector("input"), box.querySelector("select")];
   const said = document.querySelector("[data-wsdl-said]");
   let operations = [];
-  file.addEventListener("change", async () => {
+  const post = async (address, fields) => {
     const sent = new FormData();
-    [...file.files].forEach((each) => sent.append("documents", each));
+    fields.forEach(([name, value]) => sent.append(name, value));
     sent.append("csrfmiddlewaretoken", form.elements.namedItem("csrfmiddlewaretoken").value);
-    const response = await fetch(form.closest("[data-wsdl]").dataset.wsdl, { method: "POST", body: sent });
-    const answer = await response.json().catch(() => ({ error: `The instance answered ${response.status}.` }));
+    const response = await fetch(address, { method: "POST", body: sent });
+    return response.json().catch(() => ({ error: `The instance answered ${response.status}.` }));
+  };
+  const offer = (answer) => {
     operations = answer.operations ?? [];
     said.textContent = answer.error ?? `${operations.length} operations.`;
     choice.disabled = !operations.length;
     choice.replaceChildren(new Option(operations.length ? "Select an operation" : "None", ""));
     operations.forEach((each, at) => choice.add(new Option(`${each.name} (${each.port}, SOAP ${each.version})`, at)));
+  };
+  file.addEventListener("change", async () => {
+    offer(await post(form.closest("[data-wsdl]").dataset.wsdl, [...file.files].map((each) => ["documents", each])));
   });
+
+  // The same, fetched by the MID Server of the alias: each document is an execution, which is asked for until it has ended.
+  const fetching = document.querySelector("[data-wsdl-fetch]");
+  const [address, button] = [fetching.querySelector("input"), fetching.querySelector("button")];
+  const from = async () => {
+    let answer = await post(fetching.dataset.wsdlFetch, [["alias", form.elements.namedItem("connection_alias").value], ["address", address.value]]);
+    while (answer.executions && !answer.operations && !answer.error) {
+      said.textContent = `The MID Server fetches ${answer.executions.length === 1 ? "it" : `${answer.executions.length} documents`}…`;
+      await new Promise((done) => setTimeout(done, 300));
+      answer = await post(fetching.dataset.wsdlFetched, answer.executions.map((each) => ["executions", each]));
+    }
+    return answer;
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    offer(await from());
+    button.disabled = false;
+  });
+  address.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // it would save the step
+    button.click();
+  });
+
   choice.addEventListener("change", () => {
     const chosen = operations[choice.value];
     if (!chosen) return;
