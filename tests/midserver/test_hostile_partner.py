@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import ssl
 import zlib
 
@@ -68,3 +70,26 @@ async def test_a_query_does_not_show_in_a_failure(mid: Mid, authority: Authority
     assert result.failure.code == "answer_invalid"
     assert "Duplicate Content-Length" in result.failure.message
     assert "hidden-in-a-query" not in result.failure.message
+
+
+async def test_a_partner_that_hangs_up_and_lets_nobody_in_again_has_an_outcome_that_the_instance_takes(
+    mid: Mid, authority: Authority
+) -> None:
+    """The second connection, which aiohttp makes by itself, has no handshake: it must not show the first one's."""
+    context = authority.server_context()
+    connections = itertools.count()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if next(connections) == 0:
+            await writer.start_tls(context)
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    asked = RestProbe(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", ca_certificates=authority.pem)
+    async with server:
+        said = encode(await Worker(mid.runner).run(Job("job", "lease", 0, Raw(encode(asked)))))
+    assert next(connections) == 2
+    result = decode(said, JobResult).result
+    assert result.failure
+    assert result.timing.tls == -1

@@ -242,7 +242,7 @@ class Connector(aiohttp.TCPConnector):
         if attempt.proxy and not attempt.tunnelled:
             attempt.phase = "tunnel"  # CONNECT comes first
             return
-        attempt.phase, attempt.connected = "tls", time.monotonic_ns()
+        attempt.phase, attempt.connected, attempt.secured = "tls", time.monotonic_ns(), 0  # perhaps not the first one
         attempt.arm(attempt.timeouts.tls_ms)
 
     def _secured(self, attempt: Attempt, transport: Any, protocol: ResponseHandler) -> None:

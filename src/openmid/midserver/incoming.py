@@ -53,7 +53,7 @@ def timing(attempt: Attempt, began: int) -> Timing:
     now = time.monotonic_ns()
 
     def span(first: int, last: int) -> int:
-        return (last - first) // 1000 if first and last else -1
+        return (last - first) // 1000 if first and last >= first else -1
 
     return Timing(
         dns=attempt.dns // 1000 if attempt.dns >= 0 else -1,
