@@ -22,6 +22,8 @@ from tests.chaos.world import Wish, World, world
 LEASE_SECONDS = 60
 ROUND, STROKES = 250, 4
 """Kills in a round at most; strokes of another fault."""
+FLOWING, FLOW_SECONDS = 0.8, 30
+"""How many of the strokes come while calls flow, and how long they are waited for; the others hit whoever is starting."""
 CALLS_A_SECOND = 50
 """At the very least: so long a backlog is waited for."""
 Round = tuple[str, int]
@@ -54,8 +56,10 @@ def storm(this: World, fault: str, strokes: int, until: float) -> None:
     for number in range(strokes):
         if time.monotonic() > until:
             break
-        time.sleep(this.rng.uniform(0.2, 1.5))
         this.up()
+        if this.rng.random() < FLOWING:
+            this.flowing(FLOW_SECONDS)
+        time.sleep(this.rng.uniform(0, 1))
         FAULTS[this.rng.choice(this.faults) if fault == "mixed" else fault](this)
         if number % 50 == 49:
             this.log(f"{fault}: {number + 1} of {strokes}, {this.kills} kills, {len(this.client.accepted)} executions")

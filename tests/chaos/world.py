@@ -34,6 +34,8 @@ from tests.chaos.proxy import Proxy
 NAMES = ("instance", "mid", "partner")
 OURS = ("instance", "mid")
 MOST_SECONDS = 90
+FLOW = 100
+"""Bytes of the partner's count: about five calls."""
 INSTANCE_DISK, MID_DISK = 1024 * MEGABYTE, MEGABYTE
 
 
@@ -128,6 +130,12 @@ class World:
             mid = self.walk.api.find("ecc_agent", name=walk.MID_NAME)
             return bool(mid and mid["status"] == "Up")
         return False
+
+    def flowing(self, seconds: float) -> None:
+        """Wait until calls reach the partner again: whoever is killed while it starts is killed in nothing."""
+        before, until = self.counts.stat().st_size, time.monotonic() + seconds
+        while self.counts.stat().st_size < before + FLOW and time.monotonic() < until:
+            time.sleep(0.02)
 
     def settle(self) -> None:
         """Wait until it is."""
