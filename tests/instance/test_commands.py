@@ -81,6 +81,10 @@ def running(made: tuple[Path, dict[str, str]]) -> Iterator[Running]:
         found.stop()
 
 
+def listed(folder: str) -> str:
+    return openmid("user", "list", "--dir", folder).stdout
+
+
 def test_init_tells_the_password_once_and_again_changes_nothing(made: tuple[Path, dict[str, str]]) -> None:
     folder, told = made
     assert told["user"] == "admin"
@@ -117,6 +121,7 @@ def test_one_sentence_for_each_mistake(made: tuple[Path, dict[str, str]], tmp_pa
         (["token", "create", "x", "--user", "nobody", "--dir", folder], "no user named nobody"),
         (["token", "create", "test", "--user", "admin", "--dir", folder], "already exists"),
         (["token", "delete", "nobody", "--dir", folder], "no API token named nobody"),
+        (["user", "disable", "admin", "--dir", folder], "admin is the only administrator who may sign in"),
         (["user", "create", "admin", "--role", "admin", "--dir", folder], "a user named admin already"),
         (["mid", "token", "not a name", "--dir", folder], "A MID Server's name has"),
         (["mid", "token", "x", "--output", str(tmp_path / "mine" / "x"), "--dir", folder], "cannot be written"),
@@ -153,6 +158,15 @@ def test_people_and_mid_servers(made: tuple[Path, dict[str, str]], tmp_path: Pat
     folder = str(made[0])
     password = openmid("user", "create", "charlie", "--role", "mid_server", "--dir", folder).stdout.strip()
     assert openmid("user", "password", "charlie", "--dir", folder).stdout.strip() != password
+    assert "charlie  mid_server  active  password only  last sign-in never" in listed(folder)
+    openmid("user", "disable", "charlie", "--dir", folder)
+    told = json.loads(openmid("user", "list", "--json", "--dir", folder).stdout)["users"]
+    assert [(each["name"], each["roles"], each["active"]) for each in told] == [
+        ("admin", ["admin"], True),
+        ("charlie", ["mid_server"], False),
+    ]
+    openmid("user", "enable", "charlie", "--dir", folder)
+    assert "charlie  mid_server  active" in listed(folder)
     openmid("mid", "token", "mid1", "--output", str(tmp_path / "token"), "--dir", folder)
     assert (tmp_path / "token").read_text().startswith("enrol-")
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600

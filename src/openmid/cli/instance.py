@@ -241,6 +241,47 @@ def reset_password(name: str, folder: Path) -> None:
     click.echo(password)
 
 
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@folder_option
+@sentences
+def list_users(as_json: bool, folder: Path) -> None:
+    """Who may sign in: name, roles, active or not, two-factor sign-in, the last sign-in."""
+    use(folder)
+    from openmid.instance.access import roles
+
+    found = roles.users()
+    if as_json:
+        click.echo(json.dumps({"users": found}))
+        return
+    for each in found:
+        said = [each["name"], ",".join(each["roles"]) or "no role", "active" if each["active"] else "disabled"]
+        said.append("two-factor" if each["second_factor"] else "password only")
+        click.echo("  ".join([*said, f"last sign-in {each['last_login'] or 'never'}"]))
+
+
+@user.command("disable")
+@click.argument("name")
+@folder_option
+@sentences
+def disable_user(name: str, folder: Path) -> None:
+    """Refuse a user from now on: no sign-in, no session, no token. What he made stays."""
+    use(folder)
+    _set_active(name, False)
+    click.echo(f"{name} is disabled")
+
+
+@user.command("enable")
+@click.argument("name")
+@folder_option
+@sentences
+def enable_user(name: str, folder: Path) -> None:
+    """Let a disabled user in again."""
+    use(folder)
+    _set_active(name, True)
+    click.echo(f"{name} may sign in")
+
+
 @user.command("reset-second-factor")
 @click.argument("name")
 @folder_option
@@ -252,6 +293,22 @@ def reset_second_factor(name: str, folder: Path) -> None:
 
     removed = totp.remove(_user(name))
     click.echo(f"{name}: the second factor is removed" if removed else f"{name} has no second factor")
+
+
+def _set_active(name: str, active: bool) -> None:
+    from django.contrib.auth.models import User
+
+    from openmid.instance.errors import NotDoneError
+
+    found = _user(name)
+    others = User.objects.filter(is_active=True, is_superuser=True).exclude(pk=found.pk)
+    if not active and found.is_superuser and not others.exists():
+        raise NotDoneError(
+            f"{name} is the only administrator who may sign in",
+            "make another one first: openmid instance user create NAME --role admin",
+        )
+    found.is_active = active
+    found.save()
 
 
 @instance.command()

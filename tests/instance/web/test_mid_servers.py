@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from openmid.instance.access.models import ApiToken
-from openmid.instance.mid.models import EnrolmentToken, IpRange, MidApplication, MidCapability, MidServer
+from openmid.instance.mid.models import EnrolmentToken, IpRange, MidApplication, MidCapability, MidIssue, MidServer
 from openmid.instance.records.clock import now
 from openmid.instance.records.secrets import digest
 from tests.instance.partners import Api, Mid
@@ -162,3 +162,14 @@ def test_the_log_stands_in_a_sandboxed_frame(admin: Client, page: Page) -> None:
     assert answer["Content-Security-Policy"].startswith("sandbox;")
     User.objects.create_user("nobody", is_staff=True)
     assert client_of("nobody").get(address).status_code == 403
+
+
+def test_the_home_page_lists_open_issues(page: Page) -> None:
+    mid = a_mid("mid-7")
+    assert "Open issues</span>" in page("index")  # the count
+    assert 'aria-label="Open issues"' not in page("index")
+    MidIssue(mid_server=mid, source="x", short_description="the clock is off", last_detected=now()).save()
+    home = page("index")
+    assert 'aria-label="Open issues"' in home
+    assert f'href="/mid/midserver/{mid.pk}/change/"><span class="font-semibold text-important om-fixed">mid-7' in home
+    assert "the clock is off" in home

@@ -191,3 +191,33 @@ def test_statuses_are_written_as_people_write_them(
     assert answer.context["form"].errors["retry_statuses"] == [
         "Statuses are a list of numbers from 300 to 599, for example [429, 503]."
     ]
+
+
+def test_pills_say_where_they_come_from_and_of_which_type(
+    admin: Client, action: Action, alias: ConnectionAlias
+) -> None:
+    action.inputs = [{"name": "order", "type": "integer"}]
+    action.save()
+    outputs = {
+        "outputs-name": "id",
+        "outputs-source": "json_path",
+        "outputs-expression": "$.id",
+        "outputs-type": "number",
+    }
+    admin.post(editor(action), rest(alias, name="First", save_as="a.pdf", **outputs))
+    pills = admin.get(editor(action)).context["pills"]
+    assert pills[0] == ("Inputs", [("order", "{{inputs.order}}", "integer")])
+    (name, found) = pills[1]
+    assert (name, found[0]) == ("First", ("id", "{{steps.First.outputs.id}}", "number"))
+    assert ("Attachment", "{{steps.First.attachment}}", "attachment") in found
+    first = Step.objects.get()
+    assert [group for group, _ in admin.get(editor(action, first.pk)).context["pills"]] == ["Inputs"]
+
+
+def test_the_test_dialog_marks_what_is_mandatory(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    action.inputs = [{"name": "order", "mandatory": True}, {"name": "note"}]
+    action.save()
+    dialog = admin.get(reverse("admin:actions_action_test", args=[action.pk])).content.decode()
+    assert "order *" in dialog
+    assert "note *" not in dialog
+    assert dialog.count('aria-required="true"') == 1

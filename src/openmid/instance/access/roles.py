@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import Group, Permission, User
 
 from openmid.fips import keys
+from openmid.instance.access.models import TotpDevice
 
 ADMIN = "admin"
 CONNECTION_ADMIN = "connection_admin"
@@ -72,6 +75,21 @@ def create_user(username: str, role: str, password: str | None = None) -> str:
     user = User.objects.create_user(username, password=password, is_staff=True, is_superuser=role == ADMIN)
     user.groups.add(Group.objects.get(name=role))
     return password
+
+
+def users() -> list[dict[str, Any]]:
+    """Who may sign in, by name: `name`, `roles`, `active`, `second_factor`, `last_login` (ISO 8601, or None)."""
+    paired = set(TotpDevice.objects.filter(confirmed=True).values_list("user_id", flat=True))
+    return [
+        {
+            "name": each.username,
+            "roles": sorted(group.name for group in each.groups.all()),
+            "active": each.is_active,
+            "second_factor": each.pk in paired,
+            "last_login": each.last_login.isoformat(timespec="seconds") if each.last_login else None,
+        }
+        for each in User.objects.order_by("username").prefetch_related("groups")
+    ]
 
 
 def generated_password() -> str:

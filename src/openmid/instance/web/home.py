@@ -26,7 +26,8 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     if may("mid.view_midserver"):
         context |= _mids(list(MidServer.objects.all()), certificates=may("connections.view_midprotocolprofile"))
     if may("mid.view_midissue"):
-        context["issues"] = MidIssue.objects.filter(state=MidIssue.State.NEW).count()
+        opened = MidIssue.objects.filter(state=MidIssue.State.NEW).select_related("mid_server")
+        context |= {"issues": opened.count(), "open_issues": list(opened[:ROWS])}
     if may("actions.view_execution"):
         context["hours"] = hours()
         context["executions"] = [_execution(each) for each in Execution.objects.order_by("-sys_created_on")[:ROWS]]

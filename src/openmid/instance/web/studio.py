@@ -331,17 +331,24 @@ def _free_name(kind: str, steps: list[Step]) -> str:
     return next(name for n in range(1, len(steps) + 2) if (name := f"{kind} {n}" if n > 1 else kind) not in names)
 
 
-def _pills(edited: Action, steps: list[Step], before: int | None) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The data pills that may be used: groups of (label, pill). `before`: only those of steps before this one."""
-    groups = [("Inputs", [(each["name"], f"{{{{inputs.{each['name']}}}}}") for each in edited.inputs])]
-    for step in steps:
-        if before is not None and step.order >= before:
-            continue
-        fields = [(each["name"], f"outputs.{each['name']}") for each in step.outputs]
-        fields += [("Status Code", "status_code"), ("Body", "body"), ("Header…", "headers.NAME")]
-        fields += [("Attachment", "attachment")] if step.save_as else []
-        groups.append((step.name, [(label, f"{{{{steps.{step.name}.{path}}}}}") for label, path in fields]))
+Pill = tuple[str, str, str]
+"""Label, the pill, its type."""
+
+
+def _pills(edited: Action, steps: list[Step], before: int | None) -> list[tuple[str, list[Pill]]]:
+    """The data pills that may be used, by where they come from. `before`: only those of steps before this one."""
+    given = [(each["name"], f"{{{{inputs.{each['name']}}}}}", each.get("type", "string")) for each in edited.inputs]
+    earlier = [step for step in steps if before is None or step.order < before]
+    groups = [("Inputs", given), *((step.name, _of_step(step)) for step in earlier)]
     return [group for group in groups if group[1]]
+
+
+def _of_step(step: Step) -> list[Pill]:
+    fields = [(each["name"], f"outputs.{each['name']}", each.get("type", "string")) for each in step.outputs]
+    fields += [("Status Code", "status_code", "integer"), ("Body", "body", "string")]
+    fields += [("Header…", "headers.NAME", "string")]
+    fields += [("Attachment", "attachment", "attachment")] if step.save_as else []
+    return [(label, f"{{{{steps.{step.name}.{path}}}}}", kind) for label, path, kind in fields]
 
 
 def _leave(url: str) -> HttpResponse:

@@ -211,7 +211,8 @@ class TestForm(DialogForm):
         self.action = get_object_or_404(Action, pk=object_id)
         self.declared = inputs.declared(self.action.inputs)
         for each in self.declared:
-            self.fields[f"input_{each.name}"] = _field(each)
+            field = self.fields[f"input_{each.name}"] = _field(each)
+            field.widget.attrs["aria-required"] = str(each.mandatory).lower()
 
     def clean(self) -> dict[str, Any]:
         """Each input in its own type."""
@@ -229,7 +230,7 @@ class TestForm(DialogForm):
 
 
 def _field(declared: inputs.Input) -> forms.Field:
-    label = declared.label or declared.name
+    label = f"{declared.label or declared.name}{' *' if declared.mandatory else ''}"
     help_text = declared.hint or ("The sys_id of an attachment." if declared.type == "attachment" else "")
     initial = (
         declared.default if isinstance(declared.default, str) or declared.default is None else str(declared.default)
