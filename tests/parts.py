@@ -67,3 +67,11 @@ def chromium() -> str:
         if found:
             return found
     return program("chromium", "chromium")
+
+
+def postgresql() -> Path:
+    """The folder of PostgreSQL's programs: initdb, pg_ctl, pg_dump."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda each: int(each.parts[-3]))
+    if found:
+        return found[-1].parent
+    return Path(program("initdb", "postgresql")).parent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import os
 import shutil
 import socket
@@ -14,9 +15,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
+from asgiref.local import Local
 
 from openmid.instance.folder import Folder, Listen
 
@@ -36,52 +39,96 @@ from django.conf import settings  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from pytest_django.plugin import DjangoDbBlocker  # noqa: E402
 
+from openmid.instance import databases  # noqa: E402
 from openmid.instance.serve import Protocol, Server  # noqa: E402
 from tests.instance.partners import Api, Mid, Reply  # noqa: E402
+from tests.postgresql import Cluster, running  # noqa: E402
 
 settings.OPENMID_FOLDER = FOLDER.path  # in a worker of xdist the settings were read under the controller's
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick: these passwords guard nothing
 PASSWORDS = {"alice": "alice's password", "charlie": "charlie's password"}
 
 
-def _use(database: Path) -> None:
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+both = pytest.mark.parametrize("instance", [SQLITE, POSTGRESQL], indirect=True)
+"""A test that runs once on each database. A module of such tests says `on_both_databases = True`."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if getattr(metafunc.module, "on_both_databases", False) and "instance" in metafunc.fixturenames:
+        metafunc.parametrize("instance", [SQLITE, POSTGRESQL], indirect=True)
+
+
+def _use(default: dict[str, Any]) -> None:
     from openmid.instance.records.wakeups import wakeups
 
     connections.close_all()
-    connections.databases["default"]["NAME"] = str(database)
-    connection.settings_dict["NAME"] = str(database)
+    known = connections.databases["default"]
+    if known["ENGINE"] != default["ENGINE"]:
+        connections._connections = Local(connections.thread_critical)  # type: ignore[attr-defined]
+    known.update(default)
+    connection.settings_dict.update(default)
     wakeups.stopping = False
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    return databases._sqlite(str(path))
+
+
+def _migrate() -> None:
+    from django.core.management import call_command
+
+    from openmid.instance.access.roles import create_roles, create_user
+
+    call_command("migrate", verbosity=0)
+    create_roles()
+    create_user("alice", "admin", PASSWORDS["alice"])
+    create_user("charlie", "mid_server", PASSWORDS["charlie"])
 
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Path:
     """A database with roles, alice (admin) and charlie (mid_server)."""
-    from django.core.management import call_command
-
-    from openmid.instance.access.roles import create_roles, create_user
-
     path = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
     with django_db_blocker.unblock():
-        _use(path)
-        call_command("migrate", verbosity=0)
-        create_roles()
-        create_user("alice", "admin", PASSWORDS["alice"])
-        create_user("charlie", "mid_server", PASSWORDS["charlie"])
+        _use(_sqlite(path))
+        _migrate()
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connections.close_all()
     return path
 
 
+@pytest.fixture(scope="session")
+def cluster(django_db_blocker: DjangoDbBlocker) -> Iterator[Cluster]:
+    """A PostgreSQL cluster whose database `migrated` is as SQLite's."""
+    with running() as found:
+        found.sql("CREATE DATABASE migrated")
+        with django_db_blocker.unblock():
+            _use(databases._postgresql(FOLDER, found.url("migrated")))
+            _migrate()
+            connections.close_all()
+        yield found
+
+
+_count = itertools.count()
+
+
 @pytest.fixture
-def instance(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Folder]:
-    """An instance whose database is this test's own."""
+def instance(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Folder]:
+    """An instance whose database is this test's own; SQLite unless the test is `both`."""
     from openmid.instance.access import authentication, throttle
     from openmid.instance.ecc.writer import close_writer
 
-    database = tmp_path / "openmid.sqlite3"
-    shutil.copy(migrated, database)
+    default = _sqlite(tmp_path / "openmid.sqlite3")
+    if getattr(request, "param", SQLITE) == SQLITE:
+        shutil.copy(request.getfixturevalue("migrated"), default["NAME"])
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        name = f"test{next(_count)}"
+        cluster.sql(f"CREATE DATABASE {name} TEMPLATE migrated")
+        default = databases._postgresql(FOLDER, cluster.url(name))
     with django_db_blocker.unblock():
-        _use(database)
+        _use(default)
         yield FOLDER
         close_writer()
         connections.close_all()

@@ -13,6 +13,8 @@ from openmid.wire.messages import ClaimAnswer, ConfigurationAnswer, HeartbeatAns
 from tests.instance.conftest import validate
 from tests.instance.partners import Api, Mid
 
+on_both_databases = True
+
 
 def told(mid: Mid, **what: Any) -> HeartbeatAnswer:
     return mid.heartbeat(**what).message(HeartbeatAnswer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from typing import Any
 
@@ -18,18 +17,12 @@ from openmid.instance.ecc.writer import writer
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import MidServer
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, connect, database, reader
-from openmid.instance.records.statements import statements
+from openmid.instance.records.database import Connection
 from openmid.wire.messages import Job, JobResult
 from openmid.wire.probes import ProbeResult, RestProbe
 
-FILES = [
-    ("openmid.instance.ecc", "queue.sql"),
-    ("openmid.instance.actions", "execution.sql"),
-    ("openmid.instance.mid", "mid.sql"),
-    ("openmid.instance.access", "access.sql"),
-]
 MID = "a" * 32
+on_both_databases = True
 
 
 @pytest.fixture(autouse=True)
@@ -77,26 +70,6 @@ def let_time_pass(sys_id: str, minutes: int = 11) -> int:
 
 def item(sys_id: str) -> EccQueueItem:
     return EccQueueItem.objects.get(pk=sys_id)
-
-
-@pytest.mark.parametrize(("package", "file"), FILES)
-def test_every_statement_is_one_that_the_database_prepares(instance: Folder, package: str, file: str) -> None:
-    found = statements(package, file)
-    assert found
-    for name, statement in found.items():
-        names = {
-            word.strip(":,();\n") for word in statement.replace("(", " ").split() if word.lstrip("(").startswith(":")
-        }
-        values = {each.lstrip(":"): None for each in names} | {"now": 1, "lease_us": 1, "limit": 1}
-        assert reader().run(f"EXPLAIN {statement}", **values), name
-
-
-def test_a_claim_uses_the_index_of_ready_jobs(instance: Folder) -> None:
-    statement = statements("openmid.instance.ecc", "queue.sql")["claim"]
-    values = {"now": 1, "lease_us": 1, "limit": 1, "mid_server": MID, "lease": "", "before": 0, "first": 0, "last": 2}
-    plan = " ".join(row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {statement}", **values))
-    assert "ecc_queue_ready" in plan
-    assert "SCAN" not in plan
 
 
 def test_jobs_come_in_the_order_in_which_they_were_put(instance: Folder) -> None:
@@ -197,12 +170,6 @@ def test_the_jobs_of_a_mid_server_that_was_deleted_end(instance: Folder) -> None
     assert item(sys_id).error_string == "no_mid_server"
 
 
-def test_looking_for_stranded_jobs_reads_ready_ones_only(instance: Folder) -> None:
-    statement = statements("openmid.instance.ecc", "queue.sql")["stranded"]
-    plan = [row["detail"] for row in reader().run(f"EXPLAIN QUERY PLAN {statement}", before=1, limit=1)]
-    assert "SCAN item USING INDEX ecc_queue_ready" in plan
-
-
 def stranded(**changed: Any) -> queue.Stranded:
     good: dict[str, Any] = {"attempts": 0, "validated": "true", "reported_status": "Up", "last_refreshed": 0}
     return queue.Stranded("job", "mid1", **(good | changed))
@@ -245,18 +212,6 @@ def test_a_failing_unit_takes_no_other_with_it(instance: Folder) -> None:
     with pytest.raises(ValueError, match="on purpose"):
         bad.result(10)
     assert not EccQueueItem.objects.filter(source="fails").exists()
-
-
-def test_what_a_future_returns_is_on_the_disk(instance: Folder) -> None:
-    sys_id = put()
-    other = sqlite3.connect(f"file:{database()}?mode=ro", uri=True)
-    assert other.execute("SELECT state FROM ecc_queue WHERE sys_id = ?", [sys_id]).fetchone() == ("ready",)
-    assert connect(database()).first("PRAGMA synchronous")[0] == 2
-    with django_connection.cursor() as cursor:
-        cursor.execute("PRAGMA journal_mode")
-        assert cursor.fetchone()[0] == "wal"
-        cursor.execute("PRAGMA synchronous")
-        assert cursor.fetchone()[0] == 2
 
 
 def test_the_orm_and_the_writer_write_at_the_same_time(instance: Folder) -> None:

@@ -7,6 +7,8 @@ from openmid.wire.messages import ConfigurationAnswer
 from openmid.wire.probes import TlsFacts
 from tests.instance.partners import Api, Mid
 
+on_both_databases = True
+
 PROOF = Proof(
     enforced=True,
     provider_name="OpenSSL FIPS Provider",

@@ -44,11 +44,19 @@ def sentences(command: Callable[..., None]) -> Callable[..., None]:
         except ValidationError as error:
             fail(" ".join(error.messages))
         except DatabaseError as error:
-            fail(f"the instance's database cannot be used: {error}", "run openmid instance init, or restore a backup")
+            fail(*_of_the_database(error))
         except (InstanceError, FipsError) as error:
             fail(str(error), getattr(error, "hint", ""))
 
     return run
+
+
+def _of_the_database(error: Exception) -> tuple[str, str]:
+    from openmid.instance.records.trouble import of_the_database
+
+    first = (str(error).strip().splitlines() or [""])[0]
+    usual = f"the instance's database cannot be used: {first}", "run openmid instance init, or restore a backup"
+    return of_the_database(error) or usual
 
 
 def fail(message: str, hint: str = "") -> None:
@@ -106,6 +114,7 @@ def instance() -> None:
 )
 @click.option("--key", type=click.Path(dir_okay=False, resolve_path=True), help="The certificate's key, PEM.")
 @click.option("--behind-proxy", "proxies", multiple=True, metavar="ADDRESS", help="A reverse proxy that ends TLS.")
+@click.option("--database", metavar="URL", default="", help="PostgreSQL: postgresql://user@host/name [SQLite in DIR].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @sentences
 def init(
@@ -116,13 +125,15 @@ def init(
     certificate: str | None,
     key: str | None,
     proxies: tuple[str, ...],
+    database: str,
     as_json: bool,
 ) -> None:
     """Make an instance's folder: database, administrator, CA. Run again, it brings the folder up to date.
 
     Without --certificate and --key the instance makes a CA of its own and renews its certificate. Given files stay where
     they are, and are read again when they change. Behind a proxy it speaks plain HTTP to that proxy's addresses: pass the
-    headers Host, X-Forwarded-For and X-Forwarded-Proto on.
+    headers Host, X-Forwarded-For and X-Forwarded-Proto on. The URL of --database holds no password: that comes from
+    OPENMID_DATABASE_PASSWORD, and is kept in DIR/secrets, or from where libpq looks (PGPASSWORD, ~/.pgpass).
     """
     from openmid.instance.folder import Folder, Listen
     from openmid.instance.setup import ADMIN, initialise
@@ -138,7 +149,7 @@ def init(
         key or before.key,
         proxies or before.proxies,
     )
-    made, password = initialise(folder, listen)
+    made, password = initialise(folder, listen, database)
     if as_json:
         found = {"url": listen.url, "ca": str(made.ca), "user": ADMIN if password else None, "password": password}
         click.echo(json.dumps(found))

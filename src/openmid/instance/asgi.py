@@ -27,6 +27,9 @@ from openmid.instance.ecc import clock_jump, queue
 from openmid.instance.ecc.writer import close_writer, drive, release, writer
 from openmid.instance.folder import Folder
 from openmid.instance.operations.retention import keep_tidy
+from openmid.instance.records.database import shared
+from openmid.instance.records.failures import DatabaseAway
+from openmid.instance.records.listening import listen
 from openmid.instance.records.wakeups import wakeups
 
 LAPSE_S = 5.0
@@ -35,15 +38,21 @@ log = logging.getLogger("openmid.instance")
 
 async def _end_lost_jobs() -> None:
     """Every few seconds, and when a MID Server loses its trust or its record: jobs that will have no result."""
-    await writer().done(clock_jump.at_start)
+    begun = False
     with wakeups.waiting("lost jobs") as woken:
         while True:
             woken.clear()
             lost = 0
             try:
-                if clock_jump.moved():
+                if not begun:
+                    await writer().done(clock_jump.at_start)
+                    begun = True
+                elif clock_jump.moved():
                     await writer().done(clock_jump.follow)
                 lost = await writer().done(runner.lapse)
+            except DatabaseAway as error:
+                begun = False  # nobody can deliver now: when it is back, as at a start
+                log.warning("lost jobs could not be looked for: %s", error)
             except Exception:
                 log.exception("lost jobs could not be looked for")
             if lost:
@@ -62,6 +71,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         tasks.append(asyncio.create_task(fips.watch(Folder(settings.OPENMID_FOLDER))))
     if settings.OPENMID_FOLDER:
         tasks.append(asyncio.create_task(keep_tidy(Folder(settings.OPENMID_FOLDER))))
+    if shared():
+        tasks.append(asyncio.create_task(listen()))
     try:
         yield
     finally:

@@ -61,6 +61,20 @@ def enforce(folder: Folder) -> None:
     _proved = proof
 
 
+def expect_still(folder: Folder) -> None:
+    """Where the mode is wanted: libpq has been loaded, and is it still in force?
+
+    Raises:
+        NotEnforced: no. Debian's libpq brings GnuTLS, by way of LDAP.
+    """
+    reason = look_again(folder.fips) if wanted() else ""
+    if reason:
+        raise NotEnforced(
+            f"the instance does not start with PostgreSQL's libpq: {reason}",
+            "put a libpq that was built without LDAP and GSSAPI first (LD_LIBRARY_PATH), or keep this instance on SQLite",
+        )
+
+
 def _hint(folder: Folder, hint: str = "") -> str:
     return hint if not folder.fips.exists() else f"remove {folder.fips}: the next start stages the provider again"
 

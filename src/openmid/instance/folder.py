@@ -1,12 +1,12 @@
 """The instance's folder: everything that it keeps, and nothing outside it.
 
 instance.json       host, port and public names; certificate and key, or proxies; retention_days;
-                    max_ready_per_mid, max_ready
-openmid.sqlite3     the database
+                    max_ready_per_mid, max_ready; database, where it is PostgreSQL
+openmid.sqlite3     the database, where it is SQLite
 attachments/ (0700) one file for each
 static/             the pages' files, collected at init
 tls/                ca.pem, server.pem; their keys, encrypted
-secrets/  (0700)    field.key, django.key, tls.password (0600)
+secrets/  (0700)    field.key, django.key, tls.password, database.password (0600)
 fips/               the staged FIPS provider, where OPENMID_FIPS=enforced
 """
 
@@ -123,6 +123,20 @@ class Folder:
             raise FolderError(f"{self.settings} is not a JSON object", "run openmid instance init again")
         return stored
 
+    @property
+    def database_url(self) -> str:
+        """Where the database is PostgreSQL: `postgresql://…` (`openmid.instance.databases`); empty: SQLite.
+
+        Raises:
+            FolderError: not an instance's folder.
+        """
+        return str(self.stored().get("database", ""))
+
+    @property
+    def database_name(self) -> str:
+        """The database, as a sentence names it."""
+        return self.database_url or str(self.database)
+
     def number(self, name: str, default: int, smallest: int = 0) -> int:
         """A whole number of `instance.json`, at least `smallest`; `default` where there is none.
 
@@ -136,8 +150,24 @@ class Folder:
 
     def write_listen(self, listen: Listen) -> None:
         """Keep `listen` in `instance.json`, and whatever else is there."""
+        self._keep(asdict(listen))
+
+    def write_database(self, url: str) -> None:
+        """Keep where the database is in `instance.json`."""
+        self._keep({"database": url})
+
+    def _keep(self, changed: dict[str, Any]) -> None:
         before = self.stored() if self.settings.exists() else {}
-        write(self.settings, json.dumps(before | asdict(listen), indent=2).encode() + b"\n", 0o644)
+        write(self.settings, json.dumps(before | changed, indent=2).encode() + b"\n", 0o644)
+
+    def keep_secret(self, name: str, value: str) -> None:
+        """Write the secret `name`, which somebody else made."""
+        self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write(self.secrets / name, value.encode() + b"\n", 0o600)
+
+    def optional_secret(self, name: str) -> str:
+        """The secret `name`, or nothing."""
+        return self.secret(name) if (self.secrets / name).exists() else ""
 
     def secret(self, name: str, *, create: bool = False) -> str:
         """The secret `name` (64 hex digits); with `create`, made by the first call.
@@ -147,8 +177,7 @@ class Folder:
         """
         path = self.secrets / name
         if create and not path.exists():
-            self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write(path, keys.random_bytes(32).hex().encode() + b"\n", 0o600)
+            self.keep_secret(name, keys.random_bytes(32).hex())
         try:
             return path.read_text().strip()
         except OSError as error:

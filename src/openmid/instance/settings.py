@@ -12,6 +12,7 @@ from typing import Any
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from openmid.fips import keys
+from openmid.instance.databases import django_settings
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import ENVIRONMENT, Folder, Listen
 from openmid.instance.web.theme import UNFOLD as UNFOLD
@@ -82,19 +83,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# Two writers share the file (this one, and the queue's writer): both begin IMMEDIATE, so that neither fails half-way.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(_folder.database) if _folder else ":memory:",
-        "CONN_MAX_AGE": 0,
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        },
-    }
-}
+DATABASES = {"default": django_settings(_folder)}
 
 STATIC_URL = "/static/"
 STATIC_ROOT = str(_folder.static) if _folder else None

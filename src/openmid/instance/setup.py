@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from openmid.instance import fips
+from openmid.instance import databases, fips
 from openmid.instance.errors import FolderError
 from openmid.instance.folder import ENVIRONMENT, Folder, Listen
 
@@ -22,6 +22,7 @@ def use(path: Path) -> Folder:
     folder = Folder(path.absolute())
     folder.listen()
     fips.enforce(folder)
+    databases.expect(folder)
     _setup(folder)
     return folder
 
@@ -34,24 +35,31 @@ def check_migrations(folder: Folder) -> None:
     executor = MigrationExecutor(connection)
     unknown = set(executor.loader.applied_migrations) - set(executor.loader.disk_migrations)
     if unknown:
-        raise FolderError(f"{folder.database} was written by a newer openmid", "run that version, or restore a backup")
+        raise FolderError(
+            f"{folder.database_name} was written by a newer openmid", "run that version, or restore a backup"
+        )
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise FolderError(
-            f"{folder.database} was written by an older openmid",
+            f"{folder.database_name} was written by an older openmid",
             f"bring it up to date: openmid instance init {folder.path}",
         )
     connection.close()
 
 
-def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
+def initialise(path: Path, listen: Listen, database: str = "") -> tuple[Folder, str | None]:
     """Make or bring up to date an instance's folder. Returns the administrator's password if one was made now.
 
+    `database`: PostgreSQL's URL; empty: as before, and SQLite for a new folder.
+
     Raises:
-        FolderError: the folder is something else, or cannot be written.
+        FolderError: the folder is something else, or cannot be written; the database's URL is not one, or its server
+            does not answer.
     """
     from openmid.instance import tls
 
     folder = Folder(path.absolute())
+    if database:
+        databases.check(database)
     if folder.path.is_dir() and not folder.settings.exists() and any(folder.path.iterdir()):
         raise FolderError(f"{path} is neither empty nor an instance's folder", "name another folder")
     try:
@@ -59,8 +67,9 @@ def initialise(path: Path, listen: Listen) -> tuple[Folder, str | None]:
         folder.path.chmod(0o700)
         folder.write_listen(listen)  # first: an init that was killed can be run again
         fips.enforce(folder)
+        initialised = databases.prepare(folder, database)
         for secret in ("field.key", "django.key"):
-            folder.secret(secret, create=not folder.database.exists())
+            folder.secret(secret, create=not initialised)
         if listen.certificate:
             tls.check_given(listen)
         elif not listen.proxies:

@@ -178,12 +178,15 @@ def cancel(connection: Connection, execution: str) -> bool:
 
     Returns whether it has ended.
     """
-    item = connection.first(SQL["running_step"], execution=execution)
-    if item is None:
-        return True
-    if not queue.cancel(connection, item["item"]):
-        return False
-    _end_lost(connection, item["item"], failures.NEVER_SENT)
+    before = ""
+    while (row := connection.first(SQL["running_step"], execution=execution)) is not None:
+        became = queue.cancel(connection, row["item"])
+        if became == "ended":
+            _end_lost(connection, row["item"], failures.NEVER_SENT)
+            return True
+        if became == "asked" or row["item"] == before:
+            return False
+        before = row["item"]  # another node has just ended it: perhaps the next step runs by now
     return True
 
 

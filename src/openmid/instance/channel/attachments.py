@@ -53,7 +53,7 @@ async def store(request: Request) -> Response:
     """What a partner answered, under the lease of its job."""
     caller, asked = mid.validated_caller(request), request.query_params
     job, lease = asked.get("job", ""), asked.get("lease", "")
-    if reader().first(queue.SQL["in_force"], sys_id=job, lease=lease, mid_server=caller.sys_id) is None:
+    if reader().first(queue.SQL["holds"], sys_id=job, lease=lease, mid_server=caller.sys_id) is None:
         raise Refused(409, "lease_lost", "the lease of this job is not in force any more", "give the job up")
     if await in_thread(Attachment.objects.filter(table_name="ecc_queue", table_sys_id=job).count) >= MOST_OF_A_JOB:
         raise Refused(409, "too_many", f"job {job} has {MOST_OF_A_JOB} attachments already", "give the job up")

@@ -55,7 +55,7 @@ SELECT count(*) AS jobs FROM (
     SELECT 1 AS one FROM ecc_queue
     WHERE mid_server = :mid AND queue = 'output' AND state = 'ready'
     LIMIT 100
-) AS some;
+) AS waiting;
 
 -- name: demands
 -- What a connection asks of its MID Server and says with each call, beside what the planner reads.

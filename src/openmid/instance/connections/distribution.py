@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Model, Q
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from openmid.instance.connections.credentials import KINDS
 from openmid.instance.connections.models import HttpConnection, MidProtocolProfile
 from openmid.instance.mid.models import ClusterMember, MidServer
+from openmid.instance.records.listening import wake_everybody_after_commit
 from openmid.instance.records.secrets import reveal
-from openmid.instance.records.wakeups import wakeups
 from openmid.wire.messages import CREDENTIAL_SECRETS, ConfigurationAnswer, Credential, Profile
 from openmid.wire.sealing import SealedFor, seal
 
@@ -81,7 +80,7 @@ def _sealed(profile: MidProtocolProfile, mid: MidServer) -> Profile:
 def _changed(**_: Any) -> None:
     """Something changed: every MID Server's configuration may have. What they said of their profiles is out of date."""
     MidServer.objects.update(configuration=F("configuration") + 1, profiles_not_loaded="")
-    transaction.on_commit(wakeups.wake_all)
+    wake_everybody_after_commit()
 
 
 def watch() -> None:

@@ -7,7 +7,7 @@ import logging
 
 from openmid.instance.ecc.queue import LEASE_US
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection
+from openmid.instance.records.database import Connection, shared
 from openmid.instance.records.statements import statements
 
 SQL = statements("openmid.instance.ecc", "clock_jump.sql")
@@ -18,12 +18,19 @@ log = logging.getLogger("openmid.instance")
 
 def moved() -> bool:
     """Whether there is something to follow."""
-    return abs(clock.jump()) > NOTICED_US
+    return shared() or abs(clock.jump()) > NOTICED_US
 
 
 def follow(connection: Connection) -> int:
-    """Go with the wall clock, and take every promise along. Returns by how many microseconds."""
-    jump = clock.jump()
+    """Go with the wall clock, and take every promise along. Returns by how many microseconds.
+
+    Where nodes share a database its server's clock is everybody's, and no promise is moved: a node whose own clock is
+    moved, or which slept, hurts nobody else.
+    """
+    jump = connection.time() - clock.now()
+    if connection.shared:
+        clock.follow(jump)
+        return jump
     for name in ("leases", "ready", "heartbeats"):
         connection.change(SQL[name], jump=jump)
     clock.follow(jump)
@@ -34,6 +41,8 @@ def follow(connection: Connection) -> int:
 def at_start(connection: Connection) -> int:
     """No lease of an earlier process holds longer than a lease does, and none ends before its MID Server could deliver;
     nor has a job waited while nobody could take it. Returns how many leases were cut."""
+    if connection.shared:
+        follow(connection)
     now = clock.now()
     connection.change(SQL["owed"], until=now + LEASE_US)
     connection.change(SQL["waited"], now=now)

@@ -21,6 +21,20 @@ class WrittenByTheQueue(models.Model):
         raise TypeError(f"{self._meta.db_table} is written by the queue's writer only")
 
 
+class EccWriter(WrittenByTheQueue):
+    """Where several instance nodes share the database: each node's writer, and the mark of its last transaction."""
+
+    writer = models.CharField("Writer", max_length=32, primary_key=True)
+    mark = models.CharField("Mark", max_length=32, default="")
+    seen = models.BigIntegerField("Seen (µs)", default=0)
+
+    class Meta:
+        db_table = "ecc_writer"
+
+    def __str__(self) -> str:
+        return self.writer
+
+
 class EccQueueItem(WrittenByTheQueue):
     """`output`: a job for a MID Server. `input`: what came back, with `response_to` naming the job."""
 

@@ -34,6 +34,7 @@ INTERACTIVE, EXPEDITED, STANDARD = 0, 1, 2
 
 EVERY_PRIORITY = (1000, 1000, 1000)
 Outcome = Literal["accepted", "repeated", "late"]
+Cancelling = Literal["ended", "asked", "over"]
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,17 @@ def cancelled(connection: Connection, mid: str) -> list[str]:
     return [row["sys_id"] for row in connection.run(SQL["cancelled"], mid_server=mid)]
 
 
-def cancel(connection: Connection, sys_id: str) -> bool:
-    """End a job that nobody has claimed; have its MID Server stop one that runs. Returns whether it has ended."""
+def cancel(connection: Connection, sys_id: str) -> Cancelling:
+    """End a job that nobody has claimed; have its MID Server stop one that runs. Over: it ended by itself before."""
     item = connection.first(SQL["item"], sys_id=sys_id)
     if item is None or item["state"] not in ("ready", "processing"):
-        return False
+        return "over"
     if item["state"] == "ready":
         fail(connection, sys_id, "cancelled")
-        return True
+        return "ended"
     connection.change(SQL["cancel"], sys_id=sys_id, now=clock.now())
     connection.wakes.append(f"mid:{item['mid_server']}")
-    return False
+    return "asked"
 
 
 def release(connection: Connection, mid: str, released: Released) -> Lost | None:

@@ -1,5 +1,7 @@
 -- Every statement of the ECC queue. Times are microseconds; `output` is a job for a MID Server, `input` what came back.
--- Each runs inside a transaction of the queue's writer (BEGIN IMMEDIATE), so a statement's reads are never stale.
+-- Each runs inside a transaction of the queue's writer. On SQLite (BEGIN IMMEDIATE) nobody else writes meanwhile. On
+-- PostgreSQL several nodes do (READ COMMITTED): whoever moves a job on locks its row first, and whoever looks for jobs
+-- passes over those that another node has locked.
 
 -- name: insert_output
 -- A job, ready to be claimed.
@@ -45,6 +47,24 @@ WHERE sys_id IN (
 )
 RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
 
+-- name: claim (postgresql)
+-- The array is made once: a plan that made the list anew for each row would lock more than it takes.
+UPDATE ecc_queue
+SET state = 'processing',
+    lease = :lease,
+    lease_until = :now + :lease_us + timeout_us,
+    attempts = attempts + 1,
+    sys_updated_on = :now
+WHERE sys_id = ANY(ARRAY(
+    SELECT sys_id FROM ecc_queue
+    WHERE queue = 'output' AND state = 'ready' AND mid_server = :mid_server AND priority BETWEEN :first AND :last
+        AND (sequence >= :before OR sys_updated_on >= :before)
+    ORDER BY priority, sequence
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+))
+RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
+
 -- name: complete
 -- A job is done: only under the lease that is in force, and by the MID Server that has it.
 UPDATE ecc_queue
@@ -57,6 +77,12 @@ RETURNING sys_id, agent, mid_server, topic, name, source, agent_correlator;
 SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
 FROM ecc_queue
 WHERE sys_id = :sys_id AND queue = 'output';
+
+-- name: item (postgresql)
+SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator
+FROM ecc_queue
+WHERE sys_id = :sys_id AND queue = 'output'
+FOR UPDATE;
 
 -- name: insert_input
 -- What came back for a job. A late result has its reason in `error_string` and changes nothing else.
@@ -86,6 +112,14 @@ WHERE queue = 'output' AND state = 'processing' AND lease_until < :now
 ORDER BY lease_until
 LIMIT :limit;
 
+-- name: lapsed (postgresql)
+SELECT sys_id, agent, mid_server, topic, name, source, state, lease, attempts, idempotent, agent_correlator, cancel
+FROM ecc_queue
+WHERE queue = 'output' AND state = 'processing' AND lease_until < :now
+ORDER BY lease_until
+LIMIT :limit
+FOR UPDATE SKIP LOCKED;
+
 -- name: stranded
 -- Ready jobs that will not be run: their MID Server is not trusted or not there any more, or has let them wait since
 -- before `:before`. A job's sequence is about the time at which it was put, so the index passes over the young ones.
@@ -103,6 +137,22 @@ WHERE item.queue = 'output' AND item.state = 'ready' AND (
 )
 LIMIT :limit;
 
+-- name: stranded (postgresql)
+SELECT
+    item.sys_id,
+    item.agent,
+    item.attempts,
+    mid.validated,
+    mid.reported_status,
+    mid.last_refreshed
+FROM ecc_queue AS item
+LEFT JOIN ecc_agent AS mid ON mid.sys_id = item.mid_server
+WHERE item.queue = 'output' AND item.state = 'ready' AND (
+    mid.validated IS NULL OR mid.validated != 'true' OR (item.sequence < :before AND item.sys_updated_on < :before)
+)
+LIMIT :limit
+FOR UPDATE OF item SKIP LOCKED;
+
 -- name: unattended
 -- Ready jobs, in the queue's order after `:after`, whose MID Server is Down, paused, not trusted or not there any more.
 SELECT item.sys_id, item.sequence, item.mid_server
@@ -114,6 +164,18 @@ WHERE item.queue = 'output' AND item.state = 'ready' AND item.sequence > :after 
 )
 ORDER BY item.sequence
 LIMIT :limit;
+
+-- name: unattended (postgresql)
+SELECT item.sys_id, item.sequence, item.mid_server
+FROM ecc_queue AS item
+LEFT JOIN ecc_agent AS mid ON mid.sys_id = item.mid_server
+WHERE item.queue = 'output' AND item.state = 'ready' AND item.sequence > :after AND (
+    mid.validated IS NULL OR mid.validated != 'true' OR mid.paused OR mid.reported_status = 'Degraded'
+    OR mid.last_refreshed IS NULL OR mid.last_refreshed < :heard
+)
+ORDER BY item.sequence
+LIMIT :limit
+FOR UPDATE OF item SKIP LOCKED;
 
 -- name: move
 -- A job that nobody has taken, for another MID Server.
@@ -135,6 +197,16 @@ WHERE sys_id = :sys_id AND state = 'processing' AND lease = :lease;
 -- name: in_force
 -- A job under the lease in force.
 SELECT sys_id, agent, mid_server, attempts, idempotent, cancel FROM ecc_queue
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server;
+
+-- name: in_force (postgresql)
+SELECT sys_id, agent, mid_server, attempts, idempotent, cancel FROM ecc_queue
+WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server
+FOR UPDATE;
+
+-- name: holds
+-- Whether a MID Server has a job under this lease, for those who only read.
+SELECT sys_id FROM ecc_queue
 WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server;
 
 -- name: names

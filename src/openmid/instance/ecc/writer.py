@@ -24,12 +24,13 @@ from typing import Any, TypeVar
 from django.db import transaction
 
 from openmid.instance.records import sqlite
-from openmid.instance.records.database import DATABASE_ERRORS, Connection, connect, database
+from openmid.instance.records.database import DATABASE_ERRORS, Connection, connect, database, shared
 from openmid.instance.records.sqlite import SqliteConnection
 from openmid.instance.records.wakeups import wakeups
 
 T = TypeVar("T")
 Unit = Callable[[Connection], Any]
+Waiting = deque[tuple[Unit, Future[Any]]]
 MAX_UNITS_A_COMMIT = 50
 MAX_BATCH_S = 0.01
 """A commit takes no more units after this time: the loop has others to serve."""
@@ -71,25 +72,32 @@ class Writer:
         self._units.put(None)
         self._thread.join(timeout=30)
 
+    async def stop(self) -> None:
+        """`close`, for a coroutine."""
+        await asyncio.to_thread(self.close)
+
     def _work(self) -> None:
         connection = connect(self.database)
         open_ = True
         while open_:
             units, open_ = self._taken()
-            batch = Batch(connection, units)
-            try:
-                connection.begin()
-                batch.run()
-                connection.commit()
-            except DATABASE_ERRORS as error:
-                batch.fail(error)
-                time.sleep(FULL_S)
-                continue
-            batch.succeed()
+            self._commit(connection, units)
         connection.close()
 
-    def _taken(self) -> tuple[deque[tuple[Unit, Future[Any]]], bool]:
-        units: deque[tuple[Unit, Future[Any]]] = deque()
+    def _commit(self, connection: Connection, units: Waiting) -> None:
+        batch = Batch(connection, units)
+        try:
+            connection.begin()
+            batch.run()
+            connection.commit()
+        except DATABASE_ERRORS as error:
+            batch.fail(error)
+            time.sleep(FULL_S)
+        else:
+            batch.succeed()
+
+    def _taken(self) -> tuple[Waiting, bool]:
+        units: Waiting = deque()
         unit = self._units.get()
         while unit is not None:
             units.append(unit)
@@ -104,7 +112,7 @@ class LoopWriter(Writer):
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self._waiting: deque[tuple[Unit, Future[Any]]] = deque()
+        self._waiting: Waiting = deque()
         self._loop = asyncio.get_running_loop()
         self._there = asyncio.Event()
         self._waits = ThreadPoolExecutor(1, "openmid-writer")
@@ -139,11 +147,11 @@ class LoopWriter(Writer):
                 self._there.clear()
                 await self._there.wait()
                 continue
-            await self._commit(connection)
+            await self._commit_here(connection)
         await self._in_thread(connection.close)
         self._waits.shutdown()
 
-    async def _commit(self, connection: SqliteConnection) -> None:
+    async def _commit_here(self, connection: SqliteConnection) -> None:
         batch = Batch(connection, self._waiting)
         try:
             if not connection.begin_if_free():  # it is free nearly always
@@ -163,7 +171,7 @@ class LoopWriter(Writer):
 class Batch:
     """Units that share a commit: `run` inside a transaction, then `succeed` or `fail`."""
 
-    def __init__(self, connection: Connection, units: deque[tuple[Unit, Future[Any]]]) -> None:
+    def __init__(self, connection: Connection, units: Waiting) -> None:
         self._connection = connection
         self._units = units
         self._outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -231,25 +239,35 @@ def writer() -> Writer:
     found = _writers.get(path)
     if found is None:
         with _lock:
-            found = _writers.setdefault(path, _writers.get(path) or Writer(path))
+            found = _writers.setdefault(path, _writers.get(path) or _made(path))
     return found
 
 
-def drive() -> LoopWriter:
-    """Let the running event loop be this process's writer; whoever calls it also calls `release`."""
+def drive() -> Writer:
+    """Let the running event loop be this process's writer; whoever calls it also calls `release`. Where nodes share a
+    database their writers wait for its server, so a thread it is."""
     close_writer()
-    made = LoopWriter(database())
+    path = database()
+    made = _made(path) if shared() else LoopWriter(path)
     with _lock:
-        _writers[made.database] = made
+        _writers[path] = made
     return made
 
 
-async def release(driven: LoopWriter) -> None:
+async def release(driven: Writer) -> None:
     """End what `drive` began, when it has finished."""
     with _lock:
         if _writers.get(driven.database) is driven:
             del _writers[driven.database]
     await driven.stop()
+
+
+def _made(path: str) -> Writer:
+    if not shared():
+        return Writer(path)
+    from openmid.instance.ecc.shared_writer import SharedWriter  # loads libpq: not where SQLite is used
+
+    return SharedWriter(path)
 
 
 def close_writer() -> None:

@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import transaction
 from django.db.models.signals import post_delete
 
 
@@ -16,6 +15,6 @@ class MidConfig(AppConfig):
 
 def _deleted(**_: Any) -> None:
     """What a deleted MID Server holds is answered, and its jobs end."""
-    from openmid.instance.records.wakeups import wakeups
+    from openmid.instance.records.listening import wake_everybody_after_commit
 
-    transaction.on_commit(wakeups.wake_all)
+    wake_everybody_after_commit()

@@ -14,8 +14,8 @@ from django.utils import timezone
 from openmid.fips import keys
 from openmid.instance.mid.models import NAME, EnrolmentToken, MidServer, Validated
 from openmid.instance.records.actor import acting_as, actor
+from openmid.instance.records.listening import wake_everybody_after_commit
 from openmid.instance.records.secrets import digest
-from openmid.instance.records.wakeups import wakeups
 from openmid.wire.messages import EnrolAnswer, EnrolRequest, RekeyRequest, rekey_statement
 from openmid.wire.sealing import SealedFor, fingerprint, seal
 
@@ -42,7 +42,7 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
     print_of_key = _check_key(request.public_key)
     with acting_as(request.name), transaction.atomic():
         token = _token(request)
-        mid = MidServer.objects.filter(name=request.name).first() or MidServer(name=request.name)
+        mid = MidServer.objects.select_for_update().filter(name=request.name).first() or MidServer(name=request.name)
         # The token comes first: whoever has no good one learns nothing about names.
         if token.used_at is not None and (token.used_by != mid or mid.fingerprint != print_of_key):
             raise _used(token)
@@ -74,7 +74,7 @@ def rekey(mid_sys_id: str, request: RekeyRequest) -> EnrolAnswer:
     """
     print_of_key = _check_key(request.public_key)
     with transaction.atomic():
-        mid = MidServer.objects.get(pk=mid_sys_id)
+        mid = MidServer.objects.select_for_update().get(pk=mid_sys_id)
         if print_of_key != mid.fingerprint:
             if not _signed(mid, request):
                 raise EnrolmentRefused(
@@ -109,18 +109,18 @@ def invalidate(mid: MidServer) -> None:
     """Take the trust back: no work and no secrets until it is validated again."""
     mid.validated, mid.validated_by, mid.validated_at = Validated.FALSE, "", None
     mid.save(update_fields=["validated", "validated_by", "validated_at"])
-    transaction.on_commit(wakeups.wake_all)
+    wake_everybody_after_commit()
 
 
 def request_rekey(mid: MidServer) -> None:
     """Let the MID Server of this name enrol again with another key, by a new token; until then it gets no work."""
     mid.validated = Validated.REKEY
     mid.save(update_fields=["validated"])
-    transaction.on_commit(wakeups.wake_all)
+    wake_everybody_after_commit()
 
 
 def _token(request: EnrolRequest) -> EnrolmentToken:
-    token = EnrolmentToken.objects.filter(token_hash=digest(request.token)).first()
+    token = EnrolmentToken.objects.select_for_update().filter(token_hash=digest(request.token)).first()
     again = f"make a new one: openmid instance mid token {request.name}"
     if token is None:
         raise EnrolmentRefused("unknown_token", "the enrolment token is not one of this instance's", again)

@@ -21,10 +21,10 @@ INSERT INTO ecc_agent_issue (
 ) VALUES (:sys_id, :moment, 'system', :moment, 'system', 0, :mid_server, :source, :short_description, 'new', 1, :now)
 ON CONFLICT (mid_server_id, source) WHERE state = 'new' DO UPDATE
 SET short_description = :short_description,
-    count = count + 1,
+    count = ecc_agent_issue.count + 1,
     last_detected = :now,
     sys_updated_on = :moment,
-    sys_mod_count = sys_mod_count + 1;
+    sys_mod_count = ecc_agent_issue.sys_mod_count + 1;
 
 -- name: open_issues
 -- What is open on a MID Server.
@@ -53,6 +53,26 @@ SET version = :version,
     egress = :egress,
     load = :load,
     log_tail = CASE WHEN :log_tail = '[]' THEN log_tail ELSE :log_tail END,
+    reported_capabilities = :capabilities,
+    previous_credential_hash = ''
+WHERE sys_id = :sys_id;
+
+-- name: heartbeat (postgresql)
+-- `:log_tail` is compared as what the column is.
+UPDATE ecc_agent
+SET version = :version,
+    host_name = :host_name,
+    host_os_distribution = :host_os_distribution,
+    started = :started,
+    last_refreshed = :now,
+    reported_status = :status,
+    fips_enforced = CAST(:fips_enforced AS integer) != 0,
+    fips_proof_id = :proof,
+    profile_statuses = :profile_statuses,
+    profiles_not_loaded = :profiles_not_loaded,
+    egress = :egress,
+    load = :load,
+    log_tail = CASE WHEN CAST(:log_tail AS jsonb) = '[]' THEN log_tail ELSE CAST(:log_tail AS jsonb) END,
     reported_capabilities = :capabilities,
     previous_credential_hash = ''
 WHERE sys_id = :sys_id;

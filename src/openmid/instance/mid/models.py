@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.validators import RegexValidator
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from openmid.fips import keys
@@ -15,8 +15,8 @@ from openmid.instance.mid.addresses import ip_range
 from openmid.instance.records import clock
 from openmid.instance.records.actor import actor
 from openmid.instance.records.base import Record
+from openmid.instance.records.listening import wake_everybody_after_commit
 from openmid.instance.records.secrets import digest
-from openmid.instance.records.wakeups import wakeups
 
 HEARTBEAT_MS = 5_000
 DOWN_AFTER = 3 * HEARTBEAT_MS * 1000
@@ -179,7 +179,7 @@ class MidServer(Record):
         """No new work from now on; what runs is finished. Or work again."""
         self.paused = paused
         self.save(update_fields=["paused"])
-        transaction.on_commit(wakeups.wake_all)
+        wake_everybody_after_commit()
 
     def ask_for_restart(self) -> None:
         """With its next heartbeat the MID Server hears that it shall drain and start anew."""

@@ -39,7 +39,7 @@ def _keep(folder: Folder, wanted: list[str]) -> None:
 def _again(model: type[Record]) -> int:
     columns = [field.attname for field in model._meta.local_concrete_fields if isinstance(field, EncryptedField)]
     count = 0
-    for record in model._base_manager.all() if columns else ():
+    for record in model._base_manager.select_for_update() if columns else ():
         changed = {name: conceal(record, name, reveal(record, name)) for name in columns if getattr(record, name)}
         if changed:
             model._base_manager.filter(pk=record.pk).update(**changed)

@@ -1,6 +1,6 @@
 """Connections to the database beside the ORM's, for what machines do often; their statements stand in `.sql` files.
 
-`Connection` is what units of work see; SQLite's is `records.sqlite`.
+`Connection` is what units of work see; `records.sqlite` and `records.postgresql` are its kinds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Row = Any
 DATABASE_ERRORS = (sqlite3.Error, Error)
 """What a statement raises, and the ORM, when the database refuses or fails."""
 
+SQLITE = "django.db.backends.sqlite3"
+POSTGRESQL = "postgresql:"
 _readers = threading.local()
 
 
@@ -43,6 +45,10 @@ class Connection(Protocol):
     known: dict[object, Any]
     """What a transaction has read and nobody can change before it ends."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other instance nodes write the same database."""
+
     def run(self, statement: str, **values: object) -> list[Row]:
         """The rows of a statement."""
 
@@ -54,6 +60,9 @@ class Connection(Protocol):
 
     def sequence(self) -> int:
         """A number above every earlier one of this writer; about now, in microseconds."""
+
+    def time(self) -> int:
+        """The time that this database's promises go by, in microseconds: the wall clock here, or the server's."""
 
     def begin(self) -> object:
         """Begin a transaction of the queue's writer."""
@@ -76,12 +85,23 @@ def new_id() -> str:
 
 def connect(database: str, *, read_only: bool = False) -> Connection:
     """A connection as the house rules want it: transactions begun by hand, every commit on the disk."""
-    return sqlite.connect(database, read_only=read_only)
+    if not database.startswith(POSTGRESQL):
+        return sqlite.connect(database, read_only=read_only)
+    from openmid.instance.records.postgresql import PostgresqlConnection  # loads libpq: not where SQLite is used
+
+    return PostgresqlConnection(settings.DATABASES["default"], read_only=read_only)
 
 
 def database() -> str:
-    """The instance's database: SQLite's is a path."""
-    return str(settings.DATABASES["default"]["NAME"])
+    """The instance's database: SQLite's is a path, else `postgresql:` and its name."""
+    default = settings.DATABASES["default"]
+    name = str(default["NAME"])
+    return name if default["ENGINE"] == SQLITE else POSTGRESQL + name
+
+
+def shared() -> bool:
+    """Whether other instance nodes may use the database."""
+    return database().startswith(POSTGRESQL)
 
 
 def reader() -> Connection:

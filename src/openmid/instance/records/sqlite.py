@@ -17,6 +17,8 @@ BUSY_S = 20
 class SqliteConnection(sqlite3.Connection):
     """A connection whose `commit` and `rollback` are sqlite3's own."""
 
+    shared = False
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.row_factory = sqlite3.Row
@@ -37,6 +39,9 @@ class SqliteConnection(sqlite3.Connection):
     def sequence(self) -> int:
         self._sequence = max(self._sequence + 1, clock.now())
         return self._sequence
+
+    def time(self) -> int:
+        return clock.now() + clock.jump()
 
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE")
