@@ -51,6 +51,9 @@ class System(Protocol):
     def owner(self, path: Path) -> str:
         """Whose `path` is, in the words of `user`."""
 
+    def exposed(self, path: Path) -> bool:
+        """Whether other users may read it; False where it is not there."""
+
     def keep_owner(self, path: Path, like: Path) -> None:
         """Give a file that root has made to the owner of `like`."""
 
@@ -107,6 +110,12 @@ class Posix:
 
     def owner(self, path: Path) -> str:
         return self._name(path.stat().st_uid)
+
+    def exposed(self, path: Path) -> bool:
+        try:
+            return bool(path.stat().st_mode & 0o077)
+        except OSError:
+            return False
 
     def keep_owner(self, path: Path, like: Path) -> None:
         if os.geteuid() == 0:
@@ -207,6 +216,9 @@ class Windows:
     def user(self) -> str:
         domain, name = os.environ.get("USERDOMAIN", ""), os.environ.get("USERNAME", "")
         return f"{domain}\\{name}" if domain else name
+
+    def exposed(self, path: Path) -> bool:
+        return False  # its folder's access list counts, and `make_private` made that
 
     def owner(self, path: Path) -> str:
         return self.user()  # access lists, not owners, decide there: whoever may write is as good as the owner

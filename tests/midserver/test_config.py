@@ -75,7 +75,7 @@ def test_dir_may_name_either_folder(tmp_path: Path, folder: str) -> None:
     [
         ("<parameters>", "not well-formed"),
         ("<other/>", "begins with <other>"),
-        ('<!DOCTYPE a [<!ENTITY b "c">]><parameters/>', "not well-formed"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><parameters/>', "document type declaration"),
     ],
 )
 def test_what_is_not_a_configuration_has_its_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -106,3 +106,21 @@ def test_numbers_have_bounds(tmp_path: Path, value: str) -> None:
     found = config(tmp_path, f'<parameters><parameter name="threads.max" value="{value}"/></parameters>')
     with pytest.raises(ConfigError, match=r"threads\.max"):
         found.number("threads.max", 25, 1, 1000)
+
+
+def test_another_encoding_has_its_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config.xml").write_bytes("<parameters><!-- Zürich --></parameters>".encode("latin-1"))
+    with pytest.raises(ConfigError, match="is not written in UTF-8"):
+        Config.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://instance", "https://", "https://instance:99999", "https://instance:x", "instance"]
+)
+def test_what_is_no_url_of_an_instance_has_its_sentence(tmp_path: Path, url: str) -> None:
+    from openmid.midserver.instance_client import InstanceClient
+
+    (tmp_path / "config.xml").write_text(f'<parameters><parameter name="url" value="{url}"/></parameters>')
+    with pytest.raises(ConfigError, match='the parameter "url"') as raised:
+        InstanceClient.of(Config.read(tmp_path))
+    assert "https://" in raised.value.hint

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from openmid.midserver.errors import MidError
+from openmid.midserver.errors import MidError, as_sentences
 
 NOT_RUNNING = 3  # Linux Standard Base, init script actions
 
@@ -36,7 +36,8 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(**options: Any) -> None:
         try:
-            command(**options)
+            with as_sentences():
+                command(**options)
         except MidError as error:
             click.echo(f"openmid: {error}", err=True)
             if error.hint:
@@ -99,7 +100,8 @@ def run(folder: Path) -> None:
     from openmid.midserver import start as room
 
     try:
-        room.run(folder, console=room.BACKGROUND not in os.environ)
+        with as_sentences():
+            room.run(folder, console=room.BACKGROUND not in os.environ)
     except MidError as error:
         room.report_ready(error=error)
         raise

@@ -34,7 +34,7 @@ from openmid.fips import keys
 from openmid.keystore import KeyStore, KeystoreError
 from openmid.midserver import redact, secret_key
 from openmid.midserver.config import write_atomic
-from openmid.midserver.errors import SealedSecretRefused, StartError
+from openmid.midserver.errors import SealedSecretRefused, StartError, remedy
 from openmid.midserver.process import PUBLIC_KEY as PUBLIC
 from openmid.wire.messages import RekeyRequest, SignedProof, proof_statement, rekey_statement
 from openmid.wire.sealing import ALGORITHM, ENCRYPTION, SealedFor, fingerprint, registry
@@ -154,9 +154,10 @@ def load_or_create(agent: Path, name: str) -> AgentKey:
             create(agent, name)
         store = keystore.load(path, password, "BCFKS")
     except KeystoreError as error:
-        raise StartError(
-            f"the MID Server's own key cannot be opened: {error}", "restore agent/security from a backup"
-        ) from error
+        hint = (
+            remedy(error.__cause__) if isinstance(error.__cause__, OSError) else "restore agent/security from a backup"
+        )
+        raise StartError(f"the MID Server's own key cannot be opened: {error}", hint) from error
     key = AgentKey(agent, store, password)
     _publish(agent, key.public_key)
     return key

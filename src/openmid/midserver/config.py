@@ -16,7 +16,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from openmid import system
-from openmid.midserver.errors import ConfigError
+from openmid.midserver.errors import ConfigError, remedy
 from openmid.system import write_atomic as write_atomic
 
 FILE = "config.xml"
@@ -64,8 +64,10 @@ class Config:
         agent = agent_folder(folder)
         try:
             return cls(agent, (agent / FILE).read_bytes().decode())  # line ends stay as they are
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{agent / FILE} cannot be read: {_reason(error)}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{agent / FILE} is not written in UTF-8", "save it as UTF-8") from error
+        except OSError as error:
+            raise ConfigError(f"{agent / FILE} cannot be read: {_reason(error)}", remedy(error)) from error
 
     @property
     def path(self) -> Path:
@@ -191,7 +193,7 @@ class Config:
             target = self.path.resolve()  # a link stays a link
             write_atomic(target, self.content, target.stat().st_mode & 0o777)
         except OSError as error:
-            raise ConfigError(f"{self.path} cannot be written: {_reason(error)}") from error
+            raise ConfigError(f"{self.path} cannot be written: {_reason(error)}", remedy(error)) from error
 
 
 def _with_value(tag: str, value: str) -> str:
@@ -201,13 +203,15 @@ def _with_value(tag: str, value: str) -> str:
 def _parse(path: Path, text: str) -> Element:
     try:
         root: Element = fromstring(text, forbid_dtd=True)
-    except (ParseError, DefusedXmlException) as error:
+    except DefusedXmlException as error:
+        raise ConfigError(f"{path} holds a document type declaration", "take it out: no entity is read") from error
+    except ParseError as error:
         raise ConfigError(f"{path} is not well-formed XML: {error}", "mend it, or restore a backup") from error
     if root.tag != "parameters":
         raise ConfigError(f"{path} begins with <{root.tag}>, not with <parameters>", "mend it, or restore a backup")
     return root
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: OSError) -> str:
     """An operating system's words, without the path that the sentence has already."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return error.strerror or str(error)

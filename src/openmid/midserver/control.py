@@ -29,6 +29,7 @@ def start(agent: Path) -> str:
     pid = running_pid(agent)
     if pid is not None:
         return f"is running already (pid {pid})"
+    (agent / CONSOLE).parent.mkdir(mode=0o750, exist_ok=True)
     with (agent / CONSOLE).open("wb") as console:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "openmid", "mid", "run", "--dir", str(agent)],

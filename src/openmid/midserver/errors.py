@@ -14,6 +14,12 @@ MidError
 
 from __future__ import annotations
 
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from openmid import system
+
 
 class MidError(Exception):
     """The tree's root."""
@@ -62,3 +68,26 @@ class SecretUnavailable(MidError):
 
 class SealedSecretRefused(MidError):
     """Raised when a sealed secret does not open here, or was sealed for something else."""
+
+
+@contextlib.contextmanager
+def as_sentences() -> Iterator[None]:
+    """What the system says of a file of the MID Server's becomes a sentence; an error that names none is a defect."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise StartError(f"{error.filename} cannot be used: {error.strerror}", remedy(error)) from error
+
+
+def remedy(error: OSError) -> str:
+    """What an administrator does about it."""
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return f"give it to the user that runs the MID Server ({system.HERE.user()})"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "make room on its disk"
+        case errno.EROFS:
+            return "let the MID Server's user write there: its file system is mounted read-only"
+    return "look whether it is there, and what it is"

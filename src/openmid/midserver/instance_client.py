@@ -57,7 +57,7 @@ class InstanceClient:
             StartError: the truststore does not open.
         """
         url = config.required("url")
-        if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+        if not _is_https(url):
             raise ConfigError(f'the parameter "url" in {config.path} is "{url}"', "an https:// URL belongs there")
         path = config.agent / config.required(TRUSTSTORE)
         password = config.parameter("mid.https.truststore.password") or secret_key.read(config.agent)
@@ -140,3 +140,11 @@ class InstanceClient:
         """Close the pool."""
         if self._session is not None:
             await self._session.close()
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port
+        return False

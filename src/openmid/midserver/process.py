@@ -13,7 +13,7 @@ from typing import Any
 
 from openmid import system
 from openmid.midserver.config import write_atomic
-from openmid.midserver.errors import AlreadyRunning, StartError
+from openmid.midserver.errors import AlreadyRunning, StartError, remedy
 
 LOCK, PID, STATUS = "work/mid.lock", "work/mid.pid", "work/status.json"
 STOP = "work/stop"
@@ -45,10 +45,7 @@ class Lock:
             _write_pid(agent / PID)
         except OSError as error:
             os.close(self._descriptor)
-            raise StartError(
-                f"{agent / PID} cannot be written: {error.strerror}",
-                f"make room on the disk that {agent / 'work'} lies on",
-            ) from error
+            raise StartError(f"{agent / PID} cannot be written: {error.strerror}", remedy(error)) from error
 
     def release(self) -> None:
         """Let go, and remove what only a running MID Server has."""

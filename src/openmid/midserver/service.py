@@ -14,7 +14,7 @@ from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.config import Config
 from openmid.midserver.credentials import Credentials
 from openmid.midserver.egress import Egress
-from openmid.midserver.errors import InstanceUnreachable, StartError
+from openmid.midserver.errors import InstanceUnreachable, StartError, remedy
 from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.instance_client import InstanceClient
@@ -86,8 +86,8 @@ def _journal(config: Config, limit_bytes: int) -> Journal:
     try:
         journal = Journal(config.agent, secret_key.read(config.agent) or secret_key.make(config.agent), limit_bytes)
     except OSError as error:
-        sentence = f"{config.agent / FILE} cannot be opened: {error.strerror or error}"
-        raise StartError(sentence, "make room on its disk, and give it to the user that runs the MID Server") from error
+        sentence = f"{error.filename or config.agent / FILE} cannot be opened: {error.strerror or error}"
+        raise StartError(sentence, remedy(error)) from error
     left = journal.left
     if left.results or left.released:
         log.info(

@@ -14,9 +14,9 @@ from openmid import __version__, system
 from openmid.fips import activation
 from openmid.fips.errors import FipsError
 from openmid.fips.proof import Proof, prove
-from openmid.midserver import fips_backup, logs, service_manager
+from openmid.midserver import config_check, fips_backup, logs, service_manager
 from openmid.midserver.config import Config, agent_folder
-from openmid.midserver.errors import MidError, StartError
+from openmid.midserver.errors import MidError, StartError, as_sentences
 from openmid.midserver.process import Lock
 
 log = structlog.get_logger()
@@ -43,13 +43,8 @@ def run(folder: Path, *, console: bool) -> None:
     logs.configure(config.agent, config.parameter("mid.log.level", "info"), console=console)
     lock = Lock(config.agent)
     try:
-        if Config.read(folder).fips_enforced != config.fips_enforced:
-            raise StartError("FIPS Enforced Mode was switched while this MID Server started", "start it again")
-        log.info(f"openmid {__version__} starts", name=config.parameter("name"), pid=os.getpid())
-        proof = _prove(config) if config.fips_enforced else None
-        from openmid.midserver.service import serve  # imports cryptography
-
-        again = asyncio.run(serve(config, proof))
+        with as_sentences():
+            again = _serve(folder, config)
     except MidError as error:
         log.error(f"stopped: {error}", remedy=error.hint)  # noqa: TRY400  the sentence says it all
         raise
@@ -57,6 +52,18 @@ def run(folder: Path, *, console: bool) -> None:
         lock.release()
     if again:
         system.HERE.run_again()
+
+
+def _serve(folder: Path, config: Config) -> bool:
+    """Whether to begin anew at the end."""
+    if Config.read(folder).fips_enforced != config.fips_enforced:
+        raise StartError("FIPS Enforced Mode was switched while this MID Server started", "start it again")
+    log.info(f"openmid {__version__} starts", name=config.parameter("name"), pid=os.getpid())
+    config_check.look(config)
+    proof = _prove(config) if config.fips_enforced else None
+    from openmid.midserver.service import serve  # imports cryptography
+
+    return asyncio.run(serve(config, proof))
 
 
 def _repair(folder: Path, *, console: bool) -> None:
