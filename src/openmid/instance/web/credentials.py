@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
@@ -75,6 +76,8 @@ class CredentialAdmin(Admin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         for each in KINDS:
             if each.objects.filter(pk=object_id).exists():
                 url = reverse(f"admin:connections_{each._meta.model_name}_change", args=[object_id])
