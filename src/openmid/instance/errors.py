@@ -4,6 +4,7 @@ InstanceError
   FolderError      the instance's folder is missing, unreadable, not initialised, or from a newer openmid
   PortInUseError          another process listens where the instance should
   NotEnforced             it should run in FIPS Enforced Mode, and cannot (`openmid.instance.fips`)
+  OutcomeUnknownError     the database server went away during a commit, and has not come back to tell
   NotDoneError            a command cannot be carried out: a name that is not there, a fingerprint that does not match
 """
 
@@ -24,6 +25,10 @@ class FolderError(InstanceError):
 
 class PortInUseError(InstanceError):
     """Raised when another process listens on the instance's port."""
+
+
+class OutcomeUnknownError(InstanceError):
+    """Raised when the database server went away during a commit and has not come back."""
 
 
 class NotDoneError(InstanceError):

@@ -17,7 +17,7 @@ from openmid.instance.attachments.files import StorageError, TooLargeError
 from openmid.instance.channel import attachments, execute, metrics, mid
 from openmid.instance.channel.http import Json, Refused
 from openmid.instance.ecc.back_pressure import QueueFullError
-from openmid.instance.errors import InstanceError
+from openmid.instance.errors import InstanceError, OutcomeUnknownError
 from openmid.instance.mid.enrolment import EnrolmentRefused
 from openmid.instance.records.database import DATABASE_ERRORS
 from openmid.instance.records.trouble import of_the_database
@@ -37,6 +37,7 @@ STATUS: list[tuple[type[InstanceError], int]] = [
     (QueueFullError, 429),
     (TooLargeError, 413),
     (StorageError, 507),
+    (OutcomeUnknownError, 503),
 ]
 
 

@@ -2,11 +2,13 @@
 
 `max_ready_per_mid` and `max_ready` of instance.json say how many ready jobs one MID Server, and all together, may have.
 Counting is dear and puts are many: between two counts each put adds one to an upper bound, and only a bound that has
-reached its limit is counted anew, at most once a second.
+reached its limit is counted anew, at most once a second. Where several nodes put jobs, each counts anew every
+`SHARED_RECOUNT_S`, so what the others put in the meantime may come on top.
 """
 
 from __future__ import annotations
 
+import math
 import time
 
 from django.conf import settings
@@ -23,7 +25,7 @@ LIMITS = {PER_MID: 100_000, IN_ALL: 500_000}
 RESERVED = 1_000
 """So many more places for interactive work: a screen is not shut out by a backlog."""
 
-RECOUNT_S = 1.0
+RECOUNT_S, SHARED_RECOUNT_S = 1.0, 5.0
 RETRY_AFTER_S = 5
 
 
@@ -57,8 +59,11 @@ def _ready(connection: Connection, key: str, setting: str, priority: int) -> Rea
     """The upper bound, counted anew where it matters and the last count is not from just now."""
     known = connection.ready.get(key)
     now = time.monotonic()
-    if known is not None and (known.jobs < _places(known, priority) or now - known.counted < RECOUNT_S):
-        return known
+    if known is not None:
+        room = known.jobs < _places(known, priority)
+        good_for = (SHARED_RECOUNT_S if connection.shared else math.inf) if room else RECOUNT_S
+        if now - known.counted < good_for:
+            return known
     limit = _limit(setting)
     row = connection.first(SQL["ready_of" if key else "ready"], mid_server=key, limit=limit + RESERVED)
     connection.ready[key] = Ready(row["jobs"] if row else 0, limit, now)

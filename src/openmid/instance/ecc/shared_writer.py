@@ -4,7 +4,8 @@ Every node has one. Transactions are READ COMMITTED; what keeps the units of two
 whoever moves a job on has locked its row first, and with the job the step and the execution that wait for it.
 
 A batch is tried without savepoints first, which halves what the server is asked. When a unit fails, or another node was
-in the way, everything is rolled back and run again, then with a savepoint around each unit: **a unit may run more than
+in the way, everything is rolled back and run again, then with a savepoint around each unit, and after a collision one node
+after the other (an advisory lock): **a unit may run more than
 once, and keeps nothing outside of its connection** that a second run would spoil.
 
 When the server goes away, nothing of the batch was done, and it is run again as soon as the server is back; after
@@ -20,7 +21,7 @@ import time
 from typing import Any
 
 from openmid.instance.ecc.writer import Unit, Waiting, Writer
-from openmid.instance.errors import InstanceError
+from openmid.instance.errors import InstanceError, OutcomeUnknownError
 from openmid.instance.records.database import DATABASE_ERRORS, Connection
 from openmid.instance.records.failures import Collision, CommitUnknown, DatabaseAway, Duplicate
 from openmid.instance.records.postgresql import PostgresqlConnection
@@ -28,11 +29,8 @@ from openmid.instance.records.wakeups import wakeups
 
 Outcome = tuple[Any, BaseException | None]
 AWAY_S, UNKNOWN_S, AGAIN_S = 15.0, 60.0, 0.2
-MOST_COLLISIONS = 10
-
-
-class OutcomeUnknownError(InstanceError):
-    """Raised when the database server went away during a commit and has not come back."""
+MOST_FAILURES = 10
+ALONE = "SELECT pg_advisory_xact_lock(31367303361554788)"  # "openmid", as a number
 
 
 class SharedWriter(Writer):
@@ -62,22 +60,22 @@ class SharedWriter(Writer):
         wakeups.wake(*connection.wakes)
 
     def _outcomes(self, connection: PostgresqlConnection, units: list[Unit]) -> list[Outcome]:
-        careful, collisions = self._careful, 0
+        careful, failures, alone = self._careful, 0, False
         while True:
             outcomes: list[Outcome] = []
             try:
-                _transaction(connection, units, outcomes, careful=careful)
+                _transaction(connection, units, outcomes, careful=careful, alone=alone)
             except CommitUnknown as error:
                 if self._committed(connection, error.mark):
                     return outcomes
             except DatabaseAway as error:
                 self._wait(error, AWAY_S)
-            except Exception:  # of a unit, or of the commit: now one by one
-                collisions += 1
+            except Exception as error:  # of a unit, or of the commit: now one by one
                 connection.rollback()
-                if careful and collisions > MOST_COLLISIONS:
+                failures += 1
+                if failures > MOST_FAILURES:
                     raise
-                careful = True
+                careful, alone = True, alone or isinstance(error, Collision)
             else:
                 self._away_since = None
                 return outcomes
@@ -114,10 +112,13 @@ def _transaction(
     outcomes: list[Outcome],
     *,
     careful: bool,
+    alone: bool,
 ) -> None:
     connection.wakes.clear()
     connection.known.clear()
     connection.begin()
+    if alone:
+        connection.run(ALONE)
     if careful:
         connection.change(
             "SET CONSTRAINTS ALL IMMEDIATE"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-AWAY = ("the instance's database server does not answer", "see that PostgreSQL runs, then try again: nothing was done")
+AWAY = ("the instance's database server does not answer", "see that PostgreSQL runs, then try again")
 _WORDS = (
     ("disk is full", "the instance's disk is full", "make room on it; what was asked for was not done"),
     ("disk I/O error", "the instance cannot read or write its disk", "look into the system's log; check the disk"),
