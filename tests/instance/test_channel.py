@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
+from openmid.instance.channel import mid as channel
+from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import EnrolmentToken, MidServer
+from openmid.instance.records.sqlite import SqliteConnection
 from openmid.instance.records.wakeups import wakeups
 from openmid.instance.serve import Server
-from openmid.wire.messages import ClaimAnswer, ConfigurationAnswer, HeartbeatAnswer, ProfileStatus, ResultsAnswer
+from openmid.wire.messages import (
+    ClaimAnswer,
+    ClaimRequest,
+    ConfigurationAnswer,
+    HeartbeatAnswer,
+    ProfileStatus,
+    ResultsAnswer,
+)
+from openmid.wire.version import CHANNEL
 from tests.instance.conftest import validate
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, records
@@ -164,3 +178,50 @@ def test_messages_that_are_none(api: Api, mid: Mid) -> None:
 def test_nobody_fills_the_disk_with_a_body(server: str, path: str) -> None:
     reply = Api(server).request("POST", path, bytes(11_000_000))
     assert (reply.status, reply.json["error"]["message"]) == (413, "The body is too large")
+
+
+def until_it_stands(mid: Mid, claims: int = 1) -> None:
+    """Return when so many claims of `mid` have found nothing and stand in the writer."""
+    import time
+
+    while len(writer().standing._claims.get(f"mid:{mid.sys_id}", ())) != claims:
+        time.sleep(0.002)
+
+
+def test_a_job_is_put_and_given_to_who_waits_for_it_in_one_commit(
+    api: Api, mid: Mid, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records(api)
+    claim = pool.submit(mid.claim, 30_000)
+    until_it_stands(mid)
+    commits: list[object] = []
+    commit = SqliteConnection.commit
+    monkeypatch.setattr(SqliteConnection, "commit", lambda self: commits.append(self) or commit(self))
+    api.execute("call")
+    assert len(claim.result().message(ClaimAnswer).jobs) == 1
+    assert len(commits) == 1
+
+
+def test_nothing_is_claimed_for_a_mid_server_that_has_gone(serving: tuple[str, Server], api: Api, mid: Mid) -> None:
+    records(api)
+    parts = urlsplit(serving[0])
+    body = msgspec.json.encode(ClaimRequest(1, 30_000))
+    head = f"POST {CHANNEL}/claim HTTP/1.1\r\nHost: localhost\r\nAuthorization: {mid._api.authorization}\r\n"
+    with socket.create_connection((parts.hostname, parts.port)) as killed:
+        killed.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        until_it_stands(mid)
+    until_it_stands(mid, claims=0)
+    api.execute("call")
+    assert mid.job().attempts == 1
+
+
+@pytest.mark.parametrize("change", [{"paused": True}, {"validated": "false"}])
+def test_a_claim_is_for_who_may_have_work_when_it_runs(api: Api, mid: Mid, change: dict[str, object]) -> None:
+    """One that stands was asked for before the change."""
+    records(api)
+    api.execute("call")
+    unit = channel.claims(mid.sys_id, 1, (1, 1, 1))
+    MidServer.objects.filter(name="mid1").update(**change)
+    assert writer().run(unit).jobs == []
+    MidServer.objects.filter(name="mid1").update(paused=False, validated="true")
+    assert len(writer().run(unit).jobs) == 1

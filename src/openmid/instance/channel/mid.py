@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,7 +36,6 @@ from openmid.wire.messages import (
     EnrolRequest,
     Heartbeat,
     HeartbeatAnswer,
-    Job,
     RekeyRequest,
     ResultsRequest,
 )
@@ -238,36 +239,65 @@ async def claim(request: Request) -> Response:
     """Jobs, or an empty answer after `wait_ms`, a change of the configuration, or when the instance stops."""
     first = validated_caller(request)
     message = decode(await body(request), ClaimRequest)
-    limit = min(message.limit, MAX_JOBS)
+    key, unit = f"mid:{first.sys_id}", claims(first.sys_id, min(message.limit, MAX_JOBS), message.room)
     loop = asyncio.get_running_loop()
     until = loop.time() + min(message.wait_ms, MAX_WAIT_MS) / 1000
-    with wakeups.waiting(f"mid:{first.sys_id}") as woken:
-        while True:
-            woken.clear()
-            now = validated_caller(request)
-            free = 0 if now.paused else limit
-            jobs, cancel = ([], []) if wakeups.stopping else await _claim(now.sys_id, free, message.room)
-            left = until - loop.time()
-            if jobs or cancel or left <= 0 or now.configuration != first.configuration or wakeups.stopping:
-                return Json(ClaimAnswer(now.configuration, jobs, cancel))
-            if not await _woken(woken, left) or await request.is_disconnected():
-                return Json(ClaimAnswer(now.configuration, []))
-
-
-async def _claim(mid: str, limit: int, room: tuple[int, int, int]) -> tuple[list[Job], list[str]]:
-    def unit(connection: Connection) -> tuple[list[Job], list[str]]:
-        return queue.claim(connection, mid, limit, room), queue.cancelled(connection, mid)
-
-    return await writer().done(unit)
-
-
-async def _woken(event: asyncio.Event, seconds: float) -> bool:
+    gone = loop.create_task(_gone(request))
     try:
+        with wakeups.waiting(key) as woken:
+            gone.add_done_callback(lambda _: woken.set())
+            while True:
+                woken.clear()
+                now = validated_caller(request)
+                if now.configuration != first.configuration or wakeups.stopping or gone.done():
+                    return Json(ClaimAnswer(now.configuration))
+                answer = await _jobs(key, unit, woken, max(0.0, until - loop.time()))
+                if answer.jobs or answer.cancel or (answer.configuration and loop.time() >= until):
+                    return Json(answer)
+    finally:
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Ends when the MID Server has gone: what would be claimed for it now would be lost."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def claims(mid: str, limit: int, room: tuple[int, int, int]) -> Callable[[Connection], ClaimAnswer]:
+    """The unit of work that claims for a MID Server, as it stands when it runs."""
+
+    def unit(connection: Connection) -> ClaimAnswer:
+        row = connection.first(SQL["may_claim"], sys_id=mid)
+        if row is None:
+            return ClaimAnswer("")
+        jobs = [] if row["paused"] else queue.claim(connection, mid, limit, room)
+        return ClaimAnswer(str(row["configuration"]), jobs, queue.cancelled(connection, mid))
+
+    return unit
+
+
+async def _jobs(
+    key: str, unit: Callable[[Connection], ClaimAnswer], woken: asyncio.Event, seconds: float
+) -> ClaimAnswer:
+    """What is there, or comes until somebody wakes this request."""
+    found = await writer().done(unit)
+    if found.jobs or found.cancel or woken.is_set():
+        return found
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def wake() -> None:
+        woken.set() if threading.get_ident() == thread else loop.call_soon_threadsafe(woken.set)
+
+    with writer().standing.of(key, unit, wake) as standing:
+        await _woken(woken, seconds)
+    return await asyncio.wrap_future(standing.future) if standing.taken else found
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def results(request: Request) -> Response:

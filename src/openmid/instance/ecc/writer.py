@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
+from openmid.instance.ecc.standing import Standing
 from openmid.instance.records import sqlite
 from openmid.instance.records.database import DATABASE_ERRORS, Connection, connect, database, shared
 from openmid.instance.records.sqlite import SqliteConnection
@@ -43,6 +44,7 @@ class Writer:
 
     def __init__(self, database: str) -> None:
         self.database = database
+        self.standing = Standing()
         self._units: queue.SimpleQueue[tuple[Unit, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="openmid-writer", daemon=True)
         self._thread.start()
@@ -85,7 +87,7 @@ class Writer:
         connection.close()
 
     def _commit(self, connection: Connection, units: Waiting) -> None:
-        batch = Batch(connection, units)
+        batch = Batch(connection, units, self.standing)
         try:
             connection.begin()
             batch.run()
@@ -112,6 +114,7 @@ class LoopWriter(Writer):
 
     def __init__(self, database: str) -> None:
         self.database = database
+        self.standing = Standing()
         self._waiting: Waiting = deque()
         self._loop = asyncio.get_running_loop()
         self._there = asyncio.Event()
@@ -152,7 +155,7 @@ class LoopWriter(Writer):
         self._waits.shutdown()
 
     async def _commit_here(self, connection: SqliteConnection) -> None:
-        batch = Batch(connection, self._waiting)
+        batch = Batch(connection, self._waiting, self.standing)
         try:
             if not connection.begin_if_free():  # it is free nearly always
                 await self._in_thread(connection.begin_patiently)
@@ -171,13 +174,19 @@ class LoopWriter(Writer):
 class Batch:
     """Units that share a commit: `run` inside a transaction, then `succeed` or `fail`."""
 
-    def __init__(self, connection: Connection, units: Waiting) -> None:
+    def __init__(self, connection: Connection, units: Waiting, standing: Standing) -> None:
         self._connection = connection
         self._units = units
+        self._standing = standing
         self._outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
 
     def run(self, seconds: float = float("inf")) -> None:
-        """Run the units that wait; none is begun after `seconds`."""
+        """Run the units that wait, none of them after `seconds`; then the claims that wait for what they did."""
+        self._run_units(seconds)
+        for claim in self._standing.take(self._connection.wakes):
+            self._outcomes.append((claim.future, *_attempt(self._connection, claim.unit)))
+
+    def _run_units(self, seconds: float) -> None:
         self._connection.wakes.clear()
         self._connection.known.clear()
         until = time.monotonic() + seconds

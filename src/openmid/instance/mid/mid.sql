@@ -7,6 +7,10 @@ SELECT sys_id, name, credential_hash, previous_credential_hash, validated, confi
 FROM ecc_agent
 WHERE sys_id = :sys_id;
 
+-- name: may_claim
+-- A MID Server that gets work, unless it is paused.
+SELECT configuration, paused FROM ecc_agent WHERE sys_id = :sys_id AND validated = 'true';
+
 -- name: note_proof
 -- A proof that a MID Server sent, unless it is known.
 INSERT INTO fips_proof (sys_id, proof, signature, fingerprint)
