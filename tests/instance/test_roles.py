@@ -117,8 +117,8 @@ def test_a_token_ends_on_its_day(api: Api, monkeypatch: pytest.MonkeyPatch) -> N
     assert mine.get("/api/now/table/sys_alias").status == 401
 
 
-NOBODYS = {"stepexecution", "fipsproof"}
-"""Parts of other records."""
+NOBODYS = {"stepexecution", "fipsproof", "eccwriter"}
+"""Parts of other records; what the writers of nodes note for each other."""
 
 
 def test_the_roles_name_every_model_and_no_other() -> None:

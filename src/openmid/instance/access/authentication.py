@@ -77,15 +77,14 @@ def identify(authorization: str, address: str = "") -> Caller | None:
     """
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer" and value.startswith(PREFIX):
-        row = reader().first(SQL["by_token"], token_hash=digest(value.strip()), now=clock.now())
-        return _caller(row) if row else None
+        rows = reader().run(SQL["by_token"], token_hash=digest(value.strip()), now=clock.now())
+        return _caller(rows[0], {row["role"] for row in rows} - {None}) if rows else None
     if scheme.lower() == "basic":
         return _basic(value, address)
     return None
 
 
-def _caller(row: Any) -> Caller:
-    roles = {each["name"] for each in reader().run(SQL["roles"], user=row["id"])}
+def _caller(row: Any, roles: set[str]) -> Caller:
     return Caller(row["username"], frozenset(roles | ({ADMIN} if row["is_superuser"] else set())), row["scope"])
 
 
@@ -104,7 +103,7 @@ def _basic(value: str, address: str) -> Caller | None:
         return None
     if row["second_factor"]:
         raise TokenNeededError(f"{username} has two-factor sign-in: a password alone is not enough", "use an API token")
-    return _caller(row)
+    return _caller(row, {each["name"] for each in reader().run(SQL["roles"], user=row["id"])})
 
 
 def _wrong(username: str, address: str) -> None:

@@ -12,7 +12,6 @@ Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -126,17 +125,16 @@ async def cancel(request: Request) -> Response:
     await operator(request)
     sys_id = request.path_params["sys_id"]
     state(sys_id)  # 404 where there is none
-    ended = await writer().done(lambda connection: runner.cancel(connection, sys_id))
-    wait = _wait(request)
-    ended = await _ended(sys_id, wait) or ended
-    return Json(details(sys_id), status_code=200 if ended else 202)
+    await writer().done(lambda connection: runner.cancel(connection, sys_id))
+    found = await _followed(sys_id, _wait(request))
+    return Json(found, status_code=200 if found["state"] in ENDED else 202)
 
 
 async def _started(wait: int, begin: Callable[[Connection], str]) -> Response:
     sys_id = await writer().done(begin)
     headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
-    ended = await _ended(sys_id, wait)
-    return Json(details(sys_id), status_code=200 if ended else 202, headers=headers)
+    found = await _followed(sys_id, wait)
+    return Json(found, status_code=200 if wait and found["state"] in ENDED else 202, headers=headers)
 
 
 async def execution(request: Request) -> Response:
@@ -144,21 +142,22 @@ async def execution(request: Request) -> Response:
     return Json(details(request.path_params["sys_id"]))
 
 
-async def _ended(sys_id: str, seconds: int) -> bool:
-    """Whether the execution ends within `seconds`."""
+async def _followed(sys_id: str, seconds: int) -> dict[str, Any]:
+    """The details of an execution when it has ended, or after `seconds`."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     with wakeups.waiting(f"execution:{sys_id}") as woken:
-        while True:
-            woken.clear()
-            if state(sys_id) in ENDED:
-                return seconds > 0
-            left = until - loop.time()
-            if left <= 0 or wakeups.stopping:
-                return False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+        while seconds and state(sys_id) not in ENDED and not wakeups.stopping:
+            try:
+                async with asyncio.timeout(until - loop.time()):
                     await woken.wait()
+            except TimeoutError:
+                break
+            woken.clear()
+            found = details(sys_id)
+            if found["state"] in ENDED:
+                return found
+    return details(sys_id)
 
 
 def _key(request: Request) -> str | None:

@@ -22,6 +22,7 @@ log = logging.getLogger("openmid.channel")
 SMALL = 1024 * 1024
 PROXY_HINT = "the proxy passes X-Forwarded-Proto on, and its address is one of --behind-proxy"
 HOST_HINT = "add the name: openmid instance init DIR --public-name NAME"
+MOST_HOSTS = 100
 RESULTS = 64 * 1024 * 1024
 """Bytes of a body of results: several answers of partners, each at most `probes.MAX_BODY_BYTES` before its encoding."""
 
@@ -91,6 +92,7 @@ class KnownHost:
         self.app = app
         self.names = names
         self.https = https
+        self._good: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope) if scope["type"] == "http" else None
@@ -102,14 +104,17 @@ class KnownHost:
     def _refusal(self, scope: Scope) -> Refusal | None:
         if self.https and scope["scheme"] != "https":
             return Refusal("not_https", "this instance is called through its proxy, over HTTPS", PROXY_HINT)
-        if not validate_host(_host(scope), self.names):
-            return Refusal("unknown_host", "this instance is not called so", HOST_HINT)
-        return None
+        sent = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        return None if self._known(sent) else Refusal("unknown_host", "this instance is not called so", HOST_HINT)
 
-
-def _host(scope: Scope) -> str:
-    sent = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return split_domain_port(sent.decode("latin-1"))[0]
+    def _known(self, sent: bytes) -> bool:
+        """Whether the value of Host is one of the names; those that were are remembered, with their ports."""
+        if sent in self._good:
+            return True
+        known: bool = validate_host(split_domain_port(sent.decode("latin-1"))[0], self.names)
+        if known and len(self._good) < MOST_HOSTS:
+            self._good.add(sent)
+        return known
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
