@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--kills N | --minutes N] [--seed N] [--faults kill,freeze,…] [--queued N] [--without-fips]`.
+"""`python -m tests.chaos [--kills N | --minutes N] [--seed N] [--faults kill,freeze,…] [--queued N] [--postgresql]`.
 
 --kills N     rounds of `kill` until there were N, and a round of each other fault, then all of them mixed
 --minutes N   the same over and over until the time is over, 20 kills a round
@@ -134,21 +134,27 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument("--faults", default="", help=f"of {', '.join(FAULTS)}; all of them")
     parser.add_argument(
         "--queued", type=int, default=0, help="calls that wait before the first fault, 100000 for example"
     )
     parser.add_argument("--lease", type=float, default=0, help="seconds of a lease instead of the product's")
+    parser.add_argument(
+        "--postgresql", action="store_true", help="the records are in PostgreSQL, which is restarted too"
+    )
     parser.add_argument("--without-fips", action="store_true")
     given = parser.parse_args()
-    faults = given.faults.split(",")
+    faults = given.faults.split(",") if given.faults else list(FAULTS)
+    if "database" in faults and not given.postgresql:
+        faults.remove("database")
     if unknown := set(faults) - set(FAULTS):
         parser.error(f"there is no fault {', '.join(sorted(unknown))}: {', '.join(FAULTS)}")
     for each, reason in [(each, unavailable(each)) for each in faults]:
         if reason:
             print(f"left out: {each}: {reason}", file=sys.stderr)
             faults.remove(each)
-    wish = Wish(given.seed, not given.without_fips, "network" in faults, "full" in faults, given.lease)
+    fips, lease = not given.without_fips, given.lease
+    wish = Wish(given.seed, fips, "network" in faults, "full" in faults, given.postgresql, lease)
     return run(wish, faults, given.kills, given.minutes, given.queued)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.postgresql import Cluster
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
@@ -41,3 +44,25 @@ def sqlite_damage(rows: Rows) -> str:
     """What SQLite finds wrong with its file; empty: nothing."""
     found = rows("PRAGMA integrity_check")[0][0]
     return "" if found == "ok" else str(found)
+
+
+NAME = "chaos"
+DURABLE = "fsync = on\nautovacuum = on\n"
+"""Settings of the cluster: a crash must lose nothing."""
+
+INDEXES = """
+SELECT bt_index_check(index.indexrelid::regclass) FROM pg_index AS index
+JOIN pg_class AS class ON class.oid = index.indexrelid JOIN pg_am AS am ON am.oid = class.relam
+JOIN pg_namespace AS space ON space.oid = class.relnamespace
+WHERE am.amname = 'btree' AND space.nspname = 'public'
+"""
+
+
+def postgresql_damage(cluster: Cluster) -> str:
+    """What amcheck finds wrong with the indexes; empty: nothing."""
+    try:
+        cluster.sql("CREATE EXTENSION IF NOT EXISTS amcheck", NAME)
+        cluster.sql(INDEXES, NAME)
+    except Exception as error:  # whatever it is, it is the finding
+        return str(error)
+    return ""

@@ -16,6 +16,7 @@ from tests.chaos.world import NAMES, World
 
 Fault = Callable[[World], None]
 LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+POSTGRESQL = Path("/usr/lib/postgresql")
 
 
 def kill(world: World) -> None:
@@ -84,7 +85,7 @@ def drip(world: World) -> None:
 
 def full(world: World) -> None:
     """A full disk, under the MID Server's work folder (1 MB) or under the instance's whole folder."""
-    name, seconds = world.rng.choice(("instance", "mid")), world.rng.uniform(3, 9)
+    name, seconds = world.rng.choice(sorted(world.disks)), world.rng.uniform(3, 9)
     world.log(f"the disk of the {name} is full for {seconds:.1f} s")
     if name == "mid":
         world.disks[name].fill()
@@ -96,6 +97,16 @@ def full(world: World) -> None:
         world.kill(name)
         world.disks[name].heal()
         world.start(name)
+
+
+def database(world: World) -> None:
+    """PostgreSQL goes, as it is told to or by a crash, and comes back."""
+    mode, seconds = world.rng.choice(("fast", "immediate")), world.rng.choice((0, 1, 5, 12))
+    world.log(f"PostgreSQL is stopped ({mode}) and away for {seconds} s")
+    world.cluster.stop(mode)
+    time.sleep(seconds)
+    world.cluster.start()
+    time.sleep(1)
 
 
 def clock(world: World) -> None:
@@ -117,7 +128,7 @@ def clock(world: World) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    each.__name__: each for each in (kill, freeze, slow, lossy, cut, network, drip, full, clock)
+    each.__name__: each for each in (kill, freeze, slow, lossy, cut, network, drip, full, clock, database)
 }
 KILLING = {"kill", "drip", "full", "clock", "mixed"}
 """After these a process need not be the one that it was."""
@@ -125,6 +136,8 @@ KILLING = {"kill", "drip", "full", "clock", "mixed"}
 
 def unavailable(name: str) -> str:
     """Why a fault cannot be had on this machine; empty: it can."""
+    if name == "database" and not list(POSTGRESQL.glob("*/bin/pg_ctl")):
+        return "there is no PostgreSQL (Debian package postgresql)"
     if name == "clock" and not LIBFAKETIME.exists():
         return "there is no libfaketime (Debian package libfaketime)"
     try:

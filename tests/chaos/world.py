@@ -47,6 +47,7 @@ class Wish:
     fips: bool = True
     namespace: bool = False
     small_disks: bool = False
+    postgresql: bool = False
     lease: float = 0
 
 
@@ -63,6 +64,8 @@ class World:
     rows: database.Rows
     damage: Callable[[], str]
     network: Network | None = None
+    cluster: Any = None
+    """PostgreSQL's, where the records are there (tests.postgresql.Cluster)."""
     disks: dict[str, Disk] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -163,7 +166,9 @@ def world(folder: Path, wish: Wish) -> Iterator[World]:
     """The demo's walk, its processes then ours to kill."""
     with contextlib.ExitStack() as stack:
         this = Walk(folder, Stage(to_stderr=True, without_fips=not wish.fips), fips=wish.fips, stack=stack)
-        disks = {"instance": _disk(stack, this.instance, INSTANCE_DISK)} if wish.small_disks else {}
+        cluster = _cluster(this, stack) if wish.postgresql else None
+        here = wish.small_disks and cluster is None
+        disks = {"instance": _disk(stack, this.instance, INSTANCE_DISK)} if here else {}
         walk.start_instance(this)
         walk.install_mid(this)
         if wish.fips:
@@ -177,6 +182,10 @@ def world(folder: Path, wish: Wish) -> Iterator[World]:
             stack.callback(network.close)
         found = _world(this, wish, network)
         found.disks = disks
+        if cluster:
+            found.cluster = cluster
+            found.rows = lambda statement: cluster.sql(statement, database.NAME)
+            found.damage = lambda: database.postgresql_damage(cluster)
         stack.callback(lambda: [found.end(name) for name in ("mid", "instance", "partner")])
         found.start("partner")
         _take_over(this, found)
@@ -186,6 +195,16 @@ def world(folder: Path, wish: Wish) -> Iterator[World]:
         found.settle()
         found.known_files = found.files()
         yield found
+
+
+def _cluster(this: Walk, stack: contextlib.ExitStack) -> Any:
+    """A PostgreSQL of the world's own."""
+    from tests import postgresql  # psycopg is not everywhere
+
+    cluster = stack.enter_context(postgresql.running(database.DURABLE))
+    cluster.sql(f"CREATE DATABASE {database.NAME}")
+    this.database = cluster.url(database.NAME)
+    return cluster
 
 
 def _disk(stack: contextlib.ExitStack, path: Path, size: int) -> Disk:

@@ -31,6 +31,8 @@ class Walk:
     stage: Stage
     fips: bool
     stack: contextlib.ExitStack
+    database: str = ""
+    """PostgreSQL's URL; empty: SQLite."""
     url: str = ""
     admin_password: str = ""
     partner_port: int = 0
@@ -91,6 +93,7 @@ def start_instance(walk: Walk) -> None:
     port = partner.free_port()
     walk.url = f"https://localhost:{port}"
     words = ["instance", "init", str(walk.instance), "--port", str(port), "--public-name", "localhost", "--json"]
+    words += ["--database", walk.database] if walk.database else []
     walk.admin_password = _json(processes.openmid(*words))["password"]
     ca = walk.instance / "tls" / "ca.pem"
     command = [*processes.OPENMID, "instance", "run", str(walk.instance)]
