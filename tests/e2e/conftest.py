@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from openmid.demo import report, walk
+from openmid.demo import partner, report, walk
 from openmid.demo.instance_api import Json
 from openmid.demo.stage import Stage
 from openmid.demo.walk import Walk
+from tests.e2e import soap_partner
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,25 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         for step in (walk.convert_keystore, walk.start_partner, walk.make_records):
             step(this)
         yield this
+
+
+@pytest.fixture(scope="session")
+def port(standing: Walk) -> Iterator[int]:
+    """Where the SOAP partner listens; the MID Server may go there, under the alias `soap`."""
+    assert standing.certificates
+    port = partner.free_port()
+    server = soap_partner.start(port, standing.certificates)
+    walk.stop_mid(standing)
+    config = standing.agent / "config.xml"
+    allow = f'<allow host="127.0.0.1" port="{port}"/>'
+    config.write_text(config.read_text().replace("</egress>", f"  {allow}\n  </egress>", 1))
+    walk.start_mid(standing)
+    mid = walk.wait_for(standing, "is Up", lambda found: found["status"] == "Up")
+    alias = walk.api(standing).create("sys_alias", name="soap", connection_type="http_connection")
+    columns = walk._connection(standing, "SOAP", alias) | walk._mutual(standing, mid) | {"port": str(port)}
+    walk.api(standing).create("http_connection", **columns)
+    yield port
+    server.shutdown()
 
 
 @pytest.fixture

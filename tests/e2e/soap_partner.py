@@ -20,6 +20,9 @@ with warnings.catch_warnings():
     from spyne.protocol.soap import Soap11
     from spyne.server.wsgi import WsgiApplication
 
+TOKEN = "CANARY-token-3f9c2a71"
+shown: list[str] = []
+"""What callers of /token and /who have shown of themselves."""
 CHUNK = b"0123456789abcdef" * 4096
 
 
@@ -58,6 +61,16 @@ def _application() -> Any:
             count = int(environ["QUERY_STRING"].partition("=")[2]) * 16
             start("200 OK", [("Content-Type", "application/pdf"), ("Content-Length", str(count * len(CHUNK)))])
             return (CHUNK for _ in range(count))
+        if environ["PATH_INFO"] == "/token":
+            asked = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode()
+            shown.append(f"{environ.get('HTTP_AUTHORIZATION', '')} {asked}")
+            start("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps({"access_token": TOKEN, "token_type": "bearer", "expires_in": 3600}).encode()]
+        if environ["PATH_INFO"] == "/who":
+            names = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "QUERY_STRING")
+            shown.append(" ".join(environ.get(name, "") for name in names))
+            start("200 OK", [("Content-Type", "text/plain")])
+            return [b"you are known"]
         if environ["PATH_INFO"] == "/upload":
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             start("200 OK", [("Content-Type", "application/json")])

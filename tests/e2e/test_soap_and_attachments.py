@@ -5,37 +5,17 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from openmid.demo import partner, walk
+from openmid.demo import walk
 from openmid.demo.walk import Walk
 from openmid.instance.actions import wsdl
 from tests.e2e import soap_partner
 
 pytestmark = pytest.mark.e2e
 MB = 8
-
-
-@pytest.fixture(scope="module")
-def port(standing: Walk) -> Iterator[int]:
-    """Where the SOAP partner listens; the MID Server may go there, under the alias `soap`."""
-    assert standing.certificates
-    port = partner.free_port()
-    server = soap_partner.start(port, standing.certificates)
-    walk.stop_mid(standing)
-    config = standing.agent / "config.xml"
-    allow = f'<allow host="127.0.0.1" port="{port}"/>'
-    config.write_text(config.read_text().replace("</egress>", f"  {allow}\n  </egress>", 1))
-    walk.start_mid(standing)
-    mid = walk.wait_for(standing, "is Up", lambda found: found["status"] == "Up")
-    alias = walk.api(standing).create("sys_alias", name="soap", connection_type="http_connection")
-    columns = walk._connection(standing, "SOAP", alias) | walk._mutual(standing, mid) | {"port": str(port)}
-    walk.api(standing).create("http_connection", **columns)
-    yield port
-    server.shutdown()
 
 
 def raw(standing: Walk, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
