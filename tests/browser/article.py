@@ -129,3 +129,9 @@ def status_code(page: Page) -> int:
     output.scroll_into_view_if_needed()
     expect(output).to_contain_text("Status Code")
     return int(output.locator("[data-status-code]").inner_text())
+
+
+def body(page: Page) -> Locator:
+    """The body of the first step's answer: its sandboxed frame has a document of its own."""
+    output = page.get_by_role("region", name="Step Output Data").first
+    return output.frame_locator("iframe").locator("body")

@@ -33,5 +33,5 @@ def test_section_3_ends_with_status_code_200(page: Page, instance: Standing, mid
     assert article.add_rest_step(page, "partner", "/whoami") == "mauth://partner.example"
     assert article.run_test(page) == "Completed"
     assert article.status_code(page) == 200
-    expect(page.get_by_role("region", name="Step Output Data")).to_contain_text(SUBJECT)
+    expect(article.body(page)).to_contain_text(SUBJECT)
     expect(page.get_by_role("region", name="Integration Metadata")).to_contain_text("TLS_AES_256_GCM_SHA384")

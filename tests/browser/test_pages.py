@@ -107,7 +107,7 @@ def test_a_foreign_answer_never_scripts_the_page(page: Page, mid: FakeMid, calle
     assert article.run_test(page) == "Error"
     assert article.status_code(page) == 500
     for _ in range(2):
-        expect(page.frame_locator("iframe").locator("body")).to_contain_text("</pre><script>")
+        expect(article.body(page)).to_contain_text("</pre><script>")
         page.locator("#headers-0 > summary").click()
         expect(page.locator("#headers-0")).to_contain_text(EVIL)
         assert page.evaluate("window.evil") is None
@@ -118,7 +118,7 @@ def test_execution_details_have_the_theme_the_menu_and_copy_without_alpine(
     page: Page, mid: FakeMid, caller: str
 ) -> None:
     article.run_test(page)
-    frame = page.frame_locator("iframe").locator("body")
+    frame = article.body(page)
     expect(frame).to_contain_text('"issuer": "CN=Example CA"')
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()

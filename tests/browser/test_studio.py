@@ -135,7 +135,7 @@ def test_a_wsdl_is_fetched_through_the_mid_server(page: Page, mid: FakeMid, call
     address = page.get_by_label("Or its address, after the Base URL")
     address.fill("/ws?wsdl")
     address.press("Enter")
-    expect(page.locator("[data-wsdl-said]")).to_have_text("1 operations.", timeout=20_000)
+    expect(page.locator("[data-wsdl-said]")).to_have_text("1 operation.", timeout=20_000)
     page.locator("#wsdl_operation").select_option("order (Port, SOAP 1.1)")
     assert ":Order" in article.field(page, "Envelope").input_value()
 

@@ -8,10 +8,14 @@ import ssl
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from openmid.demo import walk
 from openmid.demo.walk import Walk
 from openmid.instance.actions import wsdl
+from tests import parts
+from tests.browser import article
+from tests.browser.conftest import FLAGS
 from tests.e2e import soap_partner
 
 pytestmark = pytest.mark.e2e
@@ -71,6 +75,22 @@ def test_an_operation_of_the_servers_own_wsdl(standing: Walk, port: int) -> None
     assert (fault["state"], fault["error"]["code"]) == ("Error", "soap_fault")
     assert "which is nothing to order" in fault["error"]["message"]
     assert fault["output"]["fault"]["code"] == "Client.Count"
+
+
+def test_the_editor_fetches_the_wsdl_through_the_mid_server(standing: Walk, port: int) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=parts.chromium(), args=FLAGS)
+        page = browser.new_context(ignore_https_errors=True).new_page()
+        article.sign_in(page, standing.url, walk.ADMIN, standing.admin_password)
+        article.build_action(page, "From a WSDL")
+        page.get_by_role("navigation", name="Action Outline").get_by_role("link", name="SOAP").last.click()
+        article.field(page, "Connection Alias").select_option("soap")
+        page.get_by_label("Or its address, after the Base URL").fill("/ws?wsdl")
+        page.get_by_role("button", name="Fetch through the MID Server").click()
+        expect(page.locator("[data-wsdl-said]")).to_have_text("1 operation.", timeout=30_000)
+        page.locator("#wsdl_operation").select_option(index=1)
+        assert "place" in article.field(page, "Envelope").input_value()
+        browser.close()
 
 
 def test_large_bodies_both_ways(standing: Walk, port: int) -> None:

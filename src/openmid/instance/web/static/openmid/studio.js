@@ -86,7 +86,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const offer = (answer) => {
     operations = answer.operations ?? [];
-    said.textContent = answer.error ?? `${operations.length} operations.`;
+    said.textContent = answer.error ?? `${operations.length} operation${operations.length === 1 ? "" : "s"}.`;
     choice.disabled = !operations.length;
     choice.replaceChildren(new Option(operations.length ? "Select an operation" : "None", ""));
     operations.forEach((each, at) => choice.add(new Option(`${each.name} (${each.port}, SOAP ${each.version})`, at)));
