@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -163,6 +164,19 @@ def test_without_a_provider_nothing_starts(made: Enforced, tmp_path: Path) -> No
     assert done.returncode == 1
     assert "absent.so is not there" in done.stderr
     assert not (made.folder / "openmid.sqlite3").exists()
+
+
+def test_libpq_of_debian_brings_a_library_that_is_not_proved(made: Enforced) -> None:
+    """The other side: the SQLite instances here run enforced with psycopg installed (test_databases: it is not loaded)."""
+    assert importlib.util.find_spec("psycopg")
+    done = made.openmid("init", str(made.folder), "--database", "postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "openmid: the instance does not start with PostgreSQL's libpq: FIPS Enforced Mode is not in"
+    )
+    assert "libgnutls" in done.stderr
+    assert "hint: put a libpq that was built without LDAP and GSSAPI first (LD_LIBRARY_PATH)" in done.stderr
+    assert "127.0.0.1" not in done.stderr  # nobody was asked
 
 
 @pytest.mark.parametrize("value", ["1", "on", "Enforced", "enforce"])

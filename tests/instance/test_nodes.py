@@ -195,3 +195,20 @@ def test_a_change_by_the_command_line_wakes_every_node(nodes: tuple[Node, Node],
         waiting = pool.submit(mids[1].claim, 25_000)
         openmid("mid", "invalidate", "mid1", "--dir", nodes[0].folder)
         assert waiting.result(40).code == "not_validated"
+
+
+def test_a_backup_is_restored_into_another_database(nodes: tuple[Node, Node], server: Cluster, tmp_path: Path) -> None:
+    file, again = tmp_path / "x.tar.gz", tmp_path / "again"
+    programs = {"PATH": f"{server.programs}:{os.environ['PATH']}"}
+    openmid("backup", file, "--with-secrets", "--dir", nodes[0].folder, **programs)
+    said = openmid("restore", file, again).stderr
+    assert f"pg_restore --no-owner --dbname URL {again}/openmid.pgdump" in said
+    assert "is not told which database to use" in openmid("init", again, expect=1).stderr
+    server.sql("CREATE DATABASE again")
+    command = [server.programs / "pg_restore", "--no-owner", "--dbname", server.url("again"), again / "openmid.pgdump"]
+    subprocess.run(command, check=True)
+    openmid("init", again, "--database", server.url("again"))
+    counts = [server.sql("SELECT count(*) FROM execution", name) for name in ("openmid", "again")]
+    assert counts[0] == counts[1]
+    no_dump = openmid("backup", tmp_path / "y.tar.gz", "--dir", nodes[0].folder, expect=1, PATH=str(tmp_path)).stderr
+    assert "pg_dump is not on this machine\nhint: apt-get install postgresql-client" in no_dump

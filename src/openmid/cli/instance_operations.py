@@ -57,10 +57,16 @@ def restore(file: Path, folder: Path) -> None:
     from openmid.instance.folder import Folder
     from openmid.instance.operations.backup import restore as lay_out
 
-    if not lay_out(file, Folder(folder.absolute())):
+    made = Folder(folder.absolute())
+    if not lay_out(file, made):
         click.echo(
             f"openmid: the backup has no secrets: copy the instance's folder secrets/ to {folder}/secrets", err=True
         )
+    if made.dump.exists():
+        restores = f"pg_restore --no-owner --dbname URL {made.dump}"
+        click.echo(f"openmid: next, with an empty database's URL: {restores}", err=True)
+        click.echo(f"openmid: next: openmid instance init {folder} --database URL, then delete {made.dump}", err=True)
+        return
     click.echo(f"openmid: next: openmid instance init {folder}", err=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -69,9 +70,14 @@ def prepare(folder: Folder, url: str) -> bool:
         raise FolderError(f"the records of {folder.path} are in SQLite", "make a new folder for PostgreSQL")
     if url:
         folder.write_database(url)
+    if not folder.database_url and folder.dump.exists():
+        raise FolderError(
+            f"{folder.path} was restored from a backup of PostgreSQL, and is not told which database to use",
+            f"pg_restore --no-owner --dbname URL {folder.dump}, then: openmid instance init {folder.path} --database URL",
+        )
+    expect(folder)
     if not folder.database_url:
         return folder.database.exists()
-    expect(folder)
     if os.environ.get(PASSWORD):
         folder.keep_secret(FILE, os.environ[PASSWORD])
     there = _migrated(folder)
@@ -95,13 +101,15 @@ def _migrated(folder: Folder) -> bool:
 
 
 def expect(folder: Folder) -> None:
-    """What the folder's database needs is there; where it is PostgreSQL libpq is loaded now.
+    """What the folder's database needs is there; where it is PostgreSQL libpq is loaded now, else never in this process.
 
     Raises:
         FolderError: psycopg or libpq is missing.
         NotEnforced: FIPS Enforced Mode is lost by what libpq loads.
     """
     if not folder.database_url:
+        # unfold imports Django's fields of PostgreSQL wherever psycopg is installed, so libpq and all that it brings
+        sys.modules.setdefault("psycopg", None)  # type: ignore[arg-type]  # the import system's way to say: not here
         return
     try:
         importlib.import_module("psycopg")

@@ -64,6 +64,11 @@ class Folder:
         return self.path / "openmid.sqlite3"
 
     @property
+    def dump(self) -> Path:
+        """PostgreSQL's database, in a backup."""
+        return self.path / "openmid.pgdump"
+
+    @property
     def static(self) -> Path:
         return self.path / "static"
 

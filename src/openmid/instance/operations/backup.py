@@ -1,7 +1,8 @@
 """`openmid instance backup` and `restore`: one .tar.gz with the database, as it is at one moment, and the folder's files.
 
 Secrets (the key of stored passwords, the server's own keys' password) stay out unless they are asked for: then whoever
-has the backup has everything. The instance may run meanwhile: SQLite copies a database that is written to.
+has the backup has everything. The instance may run meanwhile: SQLite copies a database that is written to, and so does
+PostgreSQL's pg_dump, whose dump stands in place of the file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import tarfile
 import tempfile
 import zlib
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openmid import __version__
+from openmid.instance import databases
 from openmid.instance.errors import FolderError, NotDoneError
 from openmid.instance.folder import Folder
 
@@ -61,7 +64,9 @@ def _write(folder: Folder, target: Path, scratch: Path, *, secrets: bool) -> lis
     (scratch / MANIFEST).write_text(json.dumps(manifest, indent=2))
     with tarfile.open(target, "w:gz", compresslevel=6) as tar:
         tar.add(scratch / MANIFEST, MANIFEST)
-        if folder.database.exists():
+        if folder.database_url:
+            tar.add(_dumped(folder, scratch / folder.dump.name), folder.dump.name)
+        elif folder.database.exists():
             tar.add(_copied(folder.database, scratch / folder.database.name), folder.database.name)
         for name in (*FILES, "attachments", *([SECRETS] if secrets else [])):
             if (folder.path / name).exists():
@@ -74,6 +79,25 @@ def _copied(database: Path, target: Path) -> Path:
     original, copy = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20), sqlite3.connect(target)
     with contextlib.closing(original), contextlib.closing(copy):
         original.backup(copy)
+    return target
+
+
+def _dumped(folder: Folder, target: Path) -> Path:
+    """The same of PostgreSQL; the password goes by the environment, as pg_dump wants it."""
+    password = databases.django_settings(folder)["PASSWORD"]
+    environment = os.environ | ({"PGPASSWORD": password} if password else {})
+    command = ["pg_dump", "--format=custom", "--no-password", "--file", str(target), "--dbname", folder.database_url]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        hint = (
+            "apt-get install postgresql-client; or dump the database where its server is, and copy the folder by itself"
+        )
+        raise NotDoneError("pg_dump is not on this machine", hint) from None
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["it does not say why"])[0].removeprefix("pg_dump: error: ")
+        raise NotDoneError(f"pg_dump made no dump of the database: {said}", "its version is the server's, or newer")
+    target.chmod(0o600)
     return target
 
 
@@ -95,6 +119,8 @@ def restore(source: Path, folder: Folder) -> bool:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise _told(source, error) from None
     (folder.path / MANIFEST).unlink()
+    if folder.dump.exists():
+        folder.write_database("")  # what stands there is the database that goes on
     return (folder.secrets / "field.key").exists()
 
 
