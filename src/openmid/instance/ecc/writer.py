@@ -159,8 +159,12 @@ class LoopWriter(Writer):
         try:
             if not connection.begin_if_free():  # it is free nearly always
                 await self._in_thread(connection.begin_patiently)
+            before = connection.total_changes
             batch.run(MAX_BATCH_S)
-            await self._in_thread(connection.commit)
+            if connection.total_changes == before:  # claims that found nothing: the disk is not waited for
+                connection.commit()
+            else:
+                await self._in_thread(connection.commit)
         except DATABASE_ERRORS as error:
             batch.fail(error)
             await asyncio.sleep(FULL_S)
