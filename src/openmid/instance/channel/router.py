@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,6 +42,8 @@ class Wing:
         request = Request(scope, receive)
         try:
             response = await _endpoint(route, scope["method"])(request)
+        except ClientDisconnect:
+            return  # nobody is there to be told
         except Exception as error:
             response = self._refused(request, error)
             if response.status_code == 500:
