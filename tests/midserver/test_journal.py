@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_after_a_delivery_nothing_is_left_and_a_stop_empties_the_file(tmp_path: 
     journal.close()
     again = opened(tmp_path)
     assert (again.left.results, again.left.released) == ([], [])
-    assert again.size_bytes < 100
+    assert again.size_bytes < 200
 
 
 def test_killed_at_every_byte_a_job_is_never_said_to_be_unsent_once_it_was_begun(tmp_path: Path) -> None:
@@ -128,6 +129,43 @@ def test_after_a_new_start_of_the_machine_every_job_may_have_been_sent(
     boot.write_text("another")
     monkeypatch.setattr(module, "BOOT_ID", boot)
     assert opened(tmp_path).left.released == [Released("a", "lease-a", True)]
+
+
+def test_and_so_it_is_at_every_start_after_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one is killed before it could give the job back."""
+    journal = opened(tmp_path)
+    journal.taken([job("a")])
+    killed(journal)
+    boot = tmp_path / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(module, "BOOT_ID", boot)
+    journal = opened(tmp_path)
+    journal.taken([job("b")])
+    killed(journal)
+    assert opened(tmp_path).left.released == [Released("a", "lease-a", True), Released("b", "lease-b", False)]
+
+
+def test_a_copied_folder_knows_nothing_of_what_the_original_has_sent(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    original.mkdir()
+    journal = opened(original)
+    journal.taken([job("a")])
+    copy = tmp_path / "copy"
+    shutil.copytree(original, copy)
+    journal.begun("a")
+    assert opened(copy).left.released == [Released("a", "lease-a", True)]
+    killed(journal)
+    original.rename(tmp_path / "moved")
+    assert opened(tmp_path / "moved").left.released == [Released("a", "lease-a", True)]
+
+
+def test_a_moved_folder_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    journal = opened(tmp_path / "agent")
+    journal.taken([job("a")])
+    killed(journal)
+    (tmp_path / "agent").rename(tmp_path / "moved")
+    assert opened(tmp_path / "moved").left.released == [Released("a", "lease-a", False)]
 
 
 def test_a_full_disk_refuses_the_record_and_keeps_the_journal_whole(

@@ -7,7 +7,8 @@ cut off at the end was being written when the process ended. Results are partner
 
 The disk is waited for (fsync) only when results have to wait too: that they outlast a loss of power is worth it then, and
 would cost more than the call itself where the instance takes them at once. After a new start of the machine every job
-that had been taken therefore counts as begun: its last records may never have reached the disk.
+that had been taken therefore counts as begun: its last records may never have reached the disk. So it does in a copy of
+the file, since the original goes on without it.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ class Journal:
 
     def _write(self, kind: int, content: bytes) -> None:
         if not self._size and kind != BOOT:  # nothing may stand in a file that does not say since when
-            self._write(BOOT, _boot().encode())
+            self._write(BOOT, self._since().encode())
         head = HEAD.pack(len(content), kind)
         record = head + content + TAIL.pack(zlib.crc32(content, zlib.crc32(head)))
         try:
@@ -194,7 +195,7 @@ class Journal:
         old, old_size = self._file, self._size
         self._file, self._size = _opened_for_appending(temporary, os.O_TRUNC), 0
         try:
-            self._append(BOOT, _boot().encode())
+            self._append(BOOT, self._since().encode())
             for sys_id, entry in self._open.items():
                 self._append(TAKEN, encode([(sys_id, entry.lease)]))
                 if entry.outcome is not None:
@@ -208,9 +209,15 @@ class Journal:
             raise
         os.close(old)
 
+    def _since(self) -> str:
+        """This start of the machine, and this very file: a copy of it, in a folder or machine that was copied, knows
+        nothing of what the original has done since."""
+        status = os.fstat(self._file)
+        return f"{_boot()} {status.st_dev}:{status.st_ino}"
+
     def _note_boot(self) -> None:
         try:
-            self._append(BOOT, _boot().encode())
+            self._append(BOOT, self._since().encode())
         except JournalFull:
             log.warning(f"{self._path} cannot be written: the disk is full")
 
@@ -221,18 +228,25 @@ class Journal:
         if end < len(raw):
             self._set_aside(raw, end)
         left = Left()
+        if not same_boot:
+            self._doubt()
         for sys_id, entry in self._open.items():
             if entry.outcome is not None:
                 left.results.append(entry.outcome)
             else:
-                left.released.append(Released(sys_id, entry.lease, sent=entry.begun or not same_boot))
+                left.released.append(Released(sys_id, entry.lease, sent=entry.begun))
         if not self._open or not same_boot:
             self._note_boot()
         return left
 
+    def _doubt(self) -> None:
+        """Records may be missing: whatever was taken may have been begun."""
+        for entry in self._open.values():
+            entry.begun = True
+
     def _replay(self, raw: bytes) -> tuple[bool, int]:
         """Apply every whole record. Returns whether this machine has run ever since, and where the whole ones end."""
-        at, same_boot, booted = 0, True, _boot()
+        at, said, now = 0, "", self._since()
         while at + HEAD.size + TAIL.size <= len(raw):
             length, kind = HEAD.unpack_from(raw, at)
             end = at + HEAD.size + length
@@ -242,11 +256,13 @@ class Journal:
                 break
             content = raw[at + HEAD.size : end]
             if kind == BOOT:
-                same_boot = content.decode(errors="replace") == booted
+                before, said = said, content.decode(errors="replace")
+                if before and before != said:
+                    self._doubt()
             else:
                 self._apply(kind, content)
             at = end + TAIL.size
-        return same_boot, at
+        return said in ("", now), at
 
     def _apply(self, kind: int, content: bytes) -> None:
         if kind == TAKEN:
