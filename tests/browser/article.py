@@ -7,8 +7,9 @@ folder, or with a real one (tests/e2e).
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, Response, expect
 
 ENDED = ("Completed", "Error", "Cancelled")
 
@@ -24,6 +25,21 @@ def sign_in(page: Page, url: str, user: str, password: str) -> None:
     field(page, "Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#nav-sidebar")).to_be_visible()
+
+
+def visit(page: Page, url: str, **options: Any) -> Response:
+    """Open a page. Chromium breaks off what it loads when a network interface comes or goes on the machine, and tests
+    beside these make network namespaces: then it is asked again."""
+    for _ in range(5):
+        try:
+            answer = page.goto(url, **options)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+        else:
+            assert answer
+            return answer
+    raise AssertionError(f"the network changed at every try of {url}")
 
 
 def navigate(page: Page, group: str, item: str) -> None:

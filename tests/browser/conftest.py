@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import ssl
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from openmid.demo.instance_api import InstanceApi
 from openmid.wire.probes import ProbeResult, RestProbe, Timing, TlsFacts
 from tests import parts
 from tests.browser import article
 from tests.browser.fake_mid import SUBJECT, FakeMid
+from tests.browser.furnished import Furnished, find_the_rest, furnish
+from tests.browser.standing import Standing as Standing
+from tests.browser.standing import faked, running
 
-OPENMID = [sys.executable, "-m", "openmid"]
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,61 +27,17 @@ FLAGS = [
 ]
 
 
-@dataclass
-class Standing:
-    """An instance that runs."""
-
-    folder: Path
-    url: str
-    password: str
-
-    @property
-    def ca(self) -> Path:
-        return self.folder / "tls" / "ca.pem"
-
-    def api(self) -> InstanceApi:
-        """Its API, with a token of the administrator."""
-        token = self.openmid("token", "create", f"test-{time.time_ns()}", "--user", "admin")
-        return InstanceApi(self.url, self.ca, token)
-
-    def openmid(self, *words: str) -> str:
-        """What `openmid instance … --dir FOLDER` prints."""
-        command = [*OPENMID, "instance", *words, "--dir", str(self.folder)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    with running(tmp_path_factory.mktemp("browser") / "instance") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    folder = tmp_path_factory.mktemp("browser") / "instance"
-    init = [*OPENMID, "instance", "init", str(folder), "--port", str(free_port()), "--json"]
-    made = json.loads(subprocess.run(init, check=True, capture_output=True, text=True).stdout)
-    with (folder.parent / "instance.log").open("wb") as log:
-        process = subprocess.Popen([*OPENMID, "instance", "run", str(folder)], stdout=log, stderr=log)
-    try:
-        _wait(made["url"], Path(made["ca"]), process)
-        yield Standing(folder, made["url"], made["password"])
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def _wait(url: str, ca: Path, process: subprocess.Popen[bytes]) -> None:
-    context = ssl.create_default_context(cafile=str(ca))
-    for _ in range(300):
-        assert process.poll() is None, "the instance ended at once"
-        try:
-            urllib.request.urlopen(f"{url}/health", context=context, timeout=5).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the instance did not come up within 30 s")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standing, Furnished]]:
+    """An instance of its own that has records of every kind."""
+    with running(tmp_path_factory.mktemp("furnished") / "instance") as found, faked(found) as place:
+        yield found, furnish(place, Furnished())
 
 
 @pytest.fixture(scope="module")  # no longer: while Playwright runs, this thread has an event loop, which Django refuses
@@ -97,6 +47,26 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, furnished: tuple[Standing, Furnished]) -> Iterator[Page]:
+    """An administrator's page of the furnished instance, for a whole module."""
+    instance, _ = furnished
+    size = {"width": 1280, "height": 900}
+    context = chromium.new_context(ignore_https_errors=True, base_url=instance.url, viewport=size)
+    page = context.new_page()
+    article.sign_in(page, instance.url, "admin", instance.password)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def known(signed_in: Page, furnished: tuple[Standing, Furnished]) -> Furnished:
+    """The furnished instance's records, those too that only its pages name."""
+    instance, found = furnished
+    find_the_rest(signed_in, instance.url, found)
+    return found
 
 
 @pytest.fixture

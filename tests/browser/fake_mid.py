@@ -73,6 +73,8 @@ class FakeMid:
         self.name, self.answer = name, answer
         self.fingerprint = ""
         self.profiles: list[ProfileStatus] = []
+        self.refuses: dict[str, tuple[str, str, str]] = {}
+        """Protocols that do not load: code, sentence, remedy."""
         self.fips = True
         self.host_name = "db-host-7.example"
         self.not_after = "2031-03-01T12:00:00Z"
@@ -123,11 +125,14 @@ class FakeMid:
     def configure(self) -> None:
         """Fetch the profiles, and report them as loaded."""
         answer = self._post("/configuration", {}, ConfigurationAnswer)
-        self.profiles = [
-            ProfileStatus(each.sys_id, each.protocol, True, "BCFKS", SUBJECT, "1F0C5A77", self.not_after)
-            for each in answer.profiles
-        ]
+        self.profiles = [self._status(each.sys_id, each.protocol) for each in answer.profiles]
         self.beat()
+
+    def _status(self, sys_id: str, protocol: str) -> ProfileStatus:
+        if protocol in self.refuses:
+            code, error, remedy = self.refuses[protocol]
+            return ProfileStatus(sys_id, protocol, False, error_code=code, error=error, remedy=remedy)
+        return ProfileStatus(sys_id, protocol, True, "BCFKS", SUBJECT, "1F0C5A77", self.not_after)
 
     def _work(self) -> None:
         claimed = self._post("/claim", ClaimRequest(limit=1, wait_ms=500), ClaimAnswer)

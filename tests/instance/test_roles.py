@@ -14,32 +14,14 @@ from openmid.instance.access.models import DAY_US, ApiToken
 from openmid.instance.actions.models import Action
 from openmid.instance.folder import Folder
 from openmid.instance.records import clock
+from tests.every_page import PAGES
+from tests.every_page import ROLES as ROLES_OF_THE_PAGES
 from tests.instance.partners import Api
 
 A, CO, CR, D, F, M, AU = roles.ROLES
 
-LISTS = {
-    "/connections/connectionalias/": {A, CO, CR, D, AU},
-    "/connections/midprotocolprofile/": {A, CO, CR, AU},
-    "/mid/midserver/": {A, CO, CR, M, AU},
-    "/mid/midissue/": {A, CO, CR, M, AU},
-    "/actions/action/": {A, D, F, AU},
-    "/actions/execution/": {A, D, F, AU},
-    "/auth/user/": {A, AU},
-    "/access/apitoken/": {A, AU},
-    "/audit/audit/": {A, AU},
-}
-NEW = {
-    "/connections/connectionalias/add/": {A, CO},
-    "/connections/httpconnection/add/": {A, CO},
-    "/connections/midprotocolprofile/add/": {A, CO, CR},
-    "/actions/action/add/": {A, D},
-    "/auth/user/add/": {A},
-    "/access/apitoken/add/": {A},
-    "/mid/midserver/add/": set(),
-    "/actions/execution/add/": set(),
-    "/audit/audit/add/": set(),
-}
+LISTS, NEW = ({page.path: set(page.sees) for page in PAGES if page.sort == sort} for sort in ("list", "new"))
+"""tests/browser/test_access.py goes to the others as well."""
 
 
 @pytest.fixture
@@ -131,4 +113,4 @@ def test_the_roles_name_every_model_and_no_other() -> None:
 def test_the_command_line_offers_the_same_roles() -> None:
     from openmid.cli import instance
 
-    assert instance.ROLES == roles.ROLES
+    assert instance.ROLES == roles.ROLES == ROLES_OF_THE_PAGES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import EnrolmentToken, MidServer
+from tests.every_page import PAGES
 from tests.instance.web.conftest import SECURE, a_mid, client_of
 
 OPEN = {"colours", "login", "logout", "jsi18n"}
@@ -59,6 +62,22 @@ def test_every_page_asks_a_stranger_to_sign_in(instance: Folder) -> None:
         for answer in (stranger.get(path), stranger.post(path)):
             assert answer.status_code == 302, path
             assert answer.headers["Location"].startswith("/login/"), path
+
+
+NOT_PAGES = re.compile(
+    r"/(?:search|autocomplete|r/1/x|login/code|password_change/done)/|.*/(?:export(?:\.csv)?|live|body/1|shown/1/x|log|file"
+    r"|cancel|again|back_to_alias|validate|invalidate|rekey|pause|resume|restart|prove|purposes|reset_second_factor"
+    r"|base-url|wsdl(?:/fetch(?:ed)?)?|default-port|new_action|test|publish|copy)/?"
+)
+"""Downloads, data, pop-ups and buttons."""
+
+
+def test_the_table_of_pages_has_every_page() -> None:
+    known = {page.at(defaultdict(lambda: "x")).partition("?")[0] for page in PAGES}
+    known |= {
+        f"/connections/credential/{page}" for page in ("add/", "x/change/", "x/history/", "x/delete/")
+    }  # elsewhere
+    assert {path for path in every_page() if not NOT_PAGES.fullmatch(path)} == known
 
 
 @pytest.mark.parametrize("name", LISTS + ADDS)

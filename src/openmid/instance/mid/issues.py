@@ -33,6 +33,8 @@ def problems(name: str, message: Heartbeat, now: int) -> dict[str, str]:
 def _of_profile(name: str, status: ProfileStatus, now: int) -> dict[str, str]:
     found = {}
     profile = f"MID Protocol Profile {status.protocol}"
+    if not status.loaded and not status.error:
+        return {}  # it has just started and has not tried yet
     if not status.loaded:
         found[f"Profile {status.protocol}"] = f"{name}: {profile} does not load: {status.error}"
     elif status.error:

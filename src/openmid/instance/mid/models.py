@@ -212,6 +212,13 @@ class MidCluster(Record):
         return self.name
 
 
+class Members(models.Manager["ClusterMember"]):
+    """With both that a member's name names."""
+
+    def get_queryset(self) -> models.QuerySet[ClusterMember]:
+        return super().get_queryset().select_related("cluster", "mid_server")
+
+
 class ClusterMember(Record):
     """A MID Server in a cluster."""
 
@@ -221,9 +228,12 @@ class ClusterMember(Record):
     )
     order = models.PositiveIntegerField("Order", default=100)
 
+    objects = Members()
+
     class Meta:
         db_table = "ecc_agent_cluster_member_m2m"
         verbose_name = "cluster member"
+        base_manager_name = "objects"  # where a record is removed, its members are named
         ordering = ("order", "mid_server__name")
         constraints = (models.UniqueConstraint(fields=("cluster", "mid_server"), name="once_in_a_cluster"),)
 

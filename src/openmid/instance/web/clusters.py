@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from openmid.instance.mid.models import ClusterMember, IpRange, MidApplication, MidCapability, MidCluster
 from openmid.instance.web.site import site
@@ -23,6 +25,13 @@ class Members(Rows):  # type: ignore[type-arg]
     fields = ("mid_server", "order")
     extra = 1
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A row's fields have no labels but the columns' heads, which are none to a screen reader."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None:
+            field.widget.attrs["aria-label"] = field.label
+        return field
+
 
 @admin.register(MidCluster, site=site)
 class MidClusterAdmin(Admin):
@@ -32,9 +41,12 @@ class MidClusterAdmin(Admin):
     search_fields = ("name",)
     inlines = (Members,)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MidCluster]:
+        return super().get_queryset(request).prefetch_related("members__mid_server")
+
     @admin.display(description="Members")
     def member_names(self, cluster: MidCluster) -> str:
-        return ", ".join(str(each.mid_server) for each in cluster.members.select_related("mid_server"))
+        return ", ".join(str(each.mid_server) for each in cluster.members.all())
 
 
 @admin.register(MidCapability, MidApplication, site=site)

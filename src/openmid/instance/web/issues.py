@@ -18,7 +18,7 @@ from openmid.instance.web.unfolded import Admin
 class MidIssueAdmin(Admin):
     """Read-only."""
 
-    list_display = ("short_description", "state_label", "mid_server", "source", "count", "detected", "sys_created_on")
+    list_display = ("short_description", "state_label", "mid_server", "source", "count", "detected")
     list_filter = ("state", "source", "mid_server")
     search_fields = ("short_description", "mid_server__name")
     list_select_related = ("mid_server",)

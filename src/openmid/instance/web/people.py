@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -88,6 +89,9 @@ class UserAdmin(UserAdminBase):
         removed = totp.remove(user)
         messages.info(request, f"{user}: " + ("the second factor is removed." if removed else "there was none."))
         return HttpResponse(headers={"HX-Redirect": reverse("admin:auth_user_change", args=[object_id])})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:
