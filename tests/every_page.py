@@ -88,8 +88,10 @@ OTHERS = (
     Page("inputs of an action", "/actions/action/{action}/change/?step=inputs", who(A, D, F, AU), "other"),
     Page("outputs of an action", "/actions/action/{action}/change/?step=outputs", who(A, D, F, AU), "other"),
     Page("properties of an action", "/actions/action/{action}/change/?step=properties", who(A, D, F, AU), "other"),
-    Page("new REST step", "/actions/action/{action}/change/?step=new", who(A, D), "other"),
-    Page("new SOAP step", "/actions/action/{action}/change/?step=new-soap", who(A, D), "other"),
+    Page(
+        "new REST step", "/actions/action/{action}/change/?step=new", who(A, D, F, AU), "other"
+    ),  # without Save for those who may not
+    Page("new SOAP step", "/actions/action/{action}/change/?step=new-soap", who(A, D, F, AU), "other"),
     Page("execution with an error", "/actions/execution/{failed}/change/", who(A, D, F, AU), "other"),
     Page("execution with a SOAP fault", "/actions/execution/{fault}/change/", who(A, D, F, AU), "other"),
     Page("password of a user", "/auth/user/{user}/password/", who(A), "other"),
