@@ -1,6 +1,6 @@
-"""The wing's own router: what machines ask for often goes straight to its endpoint.
+"""The wing's own router: what machines ask for often goes straight to what answers it.
 
-Starlette's middleware and router cost as much as the endpoints themselves; its routes, requests and responses are used
+Starlette's middleware and router cost as much as the answers themselves; its routes, requests and responses are used
 as they are.
 """
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 Answer = Callable[[Request, Exception], Response]
 log = logging.getLogger("openmid.channel")
 
@@ -41,7 +41,7 @@ class Wing:
             return
         request = Request(scope, receive)
         try:
-            response = await _endpoint(route, scope["method"])(request)
+            response = await _called(route, scope["method"])(request)
         except ClientDisconnect:
             return  # nobody is there to be told
         except Exception as error:
@@ -63,10 +63,10 @@ class Wing:
         return None
 
 
-def _endpoint(route: Route, method: str) -> Endpoint:
+def _called(route: Route, method: str) -> Handler:
     if route.methods and method not in route.methods:
         raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
-    found: Endpoint = route.endpoint
+    found: Handler = route.endpoint
     return found
 
 
