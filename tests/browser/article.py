@@ -83,6 +83,7 @@ def create_profile(page: Page, protocol: str, keystore_path: str, password: str,
     field(form, "Applies to").select_option("Specific MID Servers")
     field(form, mid_server).check()
     expect(field(form, "Default Port")).to_have_value("443")
+    expect(field(form, "External Credential Store")).not_to_be_checked()
     with form.expect_event("close"):
         form.get_by_role("button", name="Submit", exact=True).click()
     expect(field(page, "MID protocol profile")).to_have_value(protocol)

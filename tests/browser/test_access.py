@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser import article
 from tests.browser.conftest import Standing
 from tests.browser.furnished import Furnished
-from tests.every_page import AU, KINDS, PAGES, ROLES, A, F
+from tests.every_page import KINDS, PAGES, ROLES, A
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 BULKY = {"stylesheet", "font", "image", "script"}
@@ -37,7 +37,7 @@ def user(
     context.close()
 
 
-@pytest.mark.parametrize("user", [role for role in ROLES if role not in (F, AU)], indirect=True)
+@pytest.mark.parametrize("user", ROLES, indirect=True)
 def test_a_role_sees_its_pages_and_is_refused_the_others(user: tuple[str, Page], known: Furnished) -> None:
     role, page = user
     page.route("**/*", without_the_bulk)

@@ -1,9 +1,10 @@
-"""A theme that follows the system; a list of 10,000 executions."""
+"""Every page on a narrow screen; a theme that follows the system; a list of 10,000 executions."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,9 +13,32 @@ from tests import many
 from tests.browser import article
 from tests.browser.conftest import Standing
 from tests.browser.furnished import Furnished
+from tests.every_page import PAGES, A
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 EXECUTIONS = 10_000
+NARROW = 390
+SEEN = [page for page in PAGES if A in page.sees]
+
+
+@pytest.fixture
+def narrow(signed_in: Page) -> Iterator[Page]:
+    size = signed_in.viewport_size
+    signed_in.set_viewport_size({"width": NARROW, "height": 844})
+    yield signed_in
+    assert size
+    signed_in.set_viewport_size(size)
+
+
+def test_no_page_is_wider_than_a_narrow_screen(narrow: Page, known: Furnished) -> None:
+    wide = []
+    for each in SEEN:
+        article.visit(narrow, each.at(known.records))
+        narrow.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        width = narrow.evaluate("document.documentElement.scrollWidth")
+        if width > NARROW:
+            wide.append(f"{each.name}: {width} px")
+    assert wide == []
 
 
 def test_dark_mode_follows_the_system(

@@ -111,6 +111,15 @@ def test_a_heartbeat_is_bounded(mid: Mid) -> None:
     assert mid.heartbeat(log_tail=["x" * 300_000]).status == 413
 
 
+def test_a_profile_that_is_being_loaded_is_waited_for(api: Api, mid: Mid) -> None:
+    """As in a MID Server's first heartbeats: it has neither loaded nor failed."""
+    profile = api.create("mid_protocol_profile", protocol="mauth", keystore_path="/x")["sys_id"]
+    connected(api, mutual_auth="true", mid_protocol_profile=profile)
+    told(mid, profiles=[status(sys_id=profile, loaded=False)])
+    api.execute("call%20partner")
+    assert mid.job().decoded().url.startswith("mauth://")
+
+
 def test_a_profile_that_is_not_loaded_ends_the_step_in_the_mid_servers_words(api: Api, mid: Mid) -> None:
     profile = api.create("mid_protocol_profile", protocol="mauth", keystore_path="/x")["sys_id"]
     connected(api, mutual_auth="true", mid_protocol_profile=profile)

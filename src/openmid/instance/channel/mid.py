@@ -220,10 +220,11 @@ def _note_problems(connection: Connection, found: Caller, message: Heartbeat) ->
 
 
 def _not_loaded(found: Caller, message: Heartbeat) -> str:
-    """The profiles that no call should go to. What is said of an earlier configuration may have been mended by this one."""
+    """The profiles that no call should go to. What is said of an earlier configuration may have been mended by this one;
+    one that is neither loaded nor has failed is being loaded, and its calls wait for it there."""
     if message.configuration not in ("", found.configuration):
         return ""
-    return " ".join(each.sys_id[:32] for each in message.profiles if not each.loaded)
+    return " ".join(each.sys_id[:32] for each in message.profiles if not each.loaded and each.error)
 
 
 def _text(data: object) -> str:
