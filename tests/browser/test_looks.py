@@ -30,8 +30,10 @@ def narrow(signed_in: Page) -> Iterator[Page]:
     signed_in.set_viewport_size(size)
 
 
-def test_no_page_is_wider_than_a_narrow_screen(narrow: Page, known: Furnished) -> None:
-    wide = []
+def test_no_page_is_wider_than_a_narrow_screen_or_breaks_its_policy(narrow: Page, known: Furnished) -> None:
+    wide: list[str] = []
+    refused: list[str] = []
+    narrow.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
     for each in SEEN:
         article.visit(narrow, each.at(known.records))
         narrow.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
@@ -39,6 +41,7 @@ def test_no_page_is_wider_than_a_narrow_screen(narrow: Page, known: Furnished) -
         if width > NARROW:
             wide.append(f"{each.name}: {width} px")
     assert wide == []
+    assert refused == []
 
 
 def test_dark_mode_follows_the_system(

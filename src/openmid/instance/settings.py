@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.constants import NONE, SELF, UNSAFE_EVAL
 
 from openmid.fips import keys
 from openmid.instance.databases import django_settings
@@ -99,13 +99,12 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # No inline script or style runs anywhere. unsafe-eval: unfold ships standard Alpine, which makes functions of the
-# attributes that unfold itself writes; with one of them it sets the style of the bar below a list (docs/instance.md).
+# attributes that unfold itself writes (docs/instance.md).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF, UNSAFE_EVAL],
         "style-src": [SELF],
-        "style-src-attr": [UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],

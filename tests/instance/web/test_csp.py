@@ -15,6 +15,7 @@ def test_every_page_has_a_policy_without_inline_scripts(admin: Client, page: str
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self' 'unsafe-eval'"
     assert policy["style-src"] == "'self'"
+    assert "unsafe-inline" not in answer["Content-Security-Policy"]
     assert (policy["frame-ancestors"], policy["base-uri"], policy["form-action"]) == ("'none'", "'none'", "'self'")
     text = answer.content.decode()
     assert "<style" not in text
