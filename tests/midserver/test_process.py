@@ -316,4 +316,4 @@ async def test_without_room_for_its_pid_a_mid_server_says_so(installed: Installe
     status, _, err = await installed.sh("start")
     assert status == 1
     assert "mid.pid cannot be written: No space left on device" in err
-    assert "hint: make room on the disk" in err
+    assert "hint: make room on its disk" in err

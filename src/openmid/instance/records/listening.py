@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from openmid.fips import keys
 from openmid.instance.records.wakeups import wakeups
 
 CHANNEL = "openmid"
-NODE = uuid.uuid4().hex
+NODE = keys.identifier()
 """This process, among those that share a database."""
 
 EVERYBODY = "*"
@@ -27,10 +27,10 @@ AGAIN_S = 1.0
 log = logging.getLogger("openmid.instance")
 
 
-def payloads(keys: Iterable[str]) -> Iterator[str]:
-    """The messages that wake `keys` on the other nodes."""
+def payloads(woken: Iterable[str]) -> Iterator[str]:
+    """The messages that wake those on the other nodes."""
     message = NODE
-    for key in dict.fromkeys(keys):
+    for key in dict.fromkeys(woken):
         if len(message) + 1 + len(key) > MOST:
             yield message
             message = NODE
@@ -41,13 +41,13 @@ def payloads(keys: Iterable[str]) -> Iterator[str]:
 
 def heard(message: str) -> None:
     """Wake whom another node's message names."""
-    node, *keys = message.split()
+    node, *woken = message.split()
     if node == NODE:
         return
-    if EVERYBODY in keys:
+    if EVERYBODY in woken:
         wakeups.wake_all()
     else:
-        wakeups.wake(*keys)
+        wakeups.wake(*woken)
 
 
 def wake_everybody_after_commit() -> None:
