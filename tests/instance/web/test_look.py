@@ -15,7 +15,7 @@ from openmid.instance.web.templatetags.wording import command, fingerprint, mome
 
 WEB = Path(web.__file__).parent
 UNFOLD = Path(unfold.__file__).parent / "static" / "unfold"
-BEHAVIOUR = {"group", "hidden", "addlink", "related-lookup", "colM"}
+BEHAVIOUR = {"group", "hidden", "addlink", "related-lookup", "colM", "actions", "action-counter", "all"}
 
 
 def classes_of(stylesheet: Path) -> set[str]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from openmid.instance.actions.models import State
+from openmid.instance.records.clock import now
 
 STATE_KINDS = {
     State.WAITING: "default",
@@ -80,7 +81,7 @@ def ago(microseconds: int | None) -> str:
     """`4 s ago`, `3 min ago`, or the date; `never` for none."""
     if microseconds is None:
         return "never"
-    seconds = max(0, int(timezone.now().timestamp() - microseconds / 1_000_000))
+    seconds = max(0, (now() - microseconds) // 1_000_000)
     if seconds < 60:
         return f"{seconds} s ago"
     if seconds < 3600:
