@@ -71,6 +71,9 @@ def _application() -> Any:
             shown.append(" ".join(environ.get(name, "") for name in names))
             start("200 OK", [("Content-Type", "text/plain")])
             return [b"you are known"]
+        if environ["PATH_INFO"] == "/lost":
+            start("200 OK", [("Content-Length", "100")])
+            return [b"not a hundred bytes"]
         if environ["PATH_INFO"] == "/upload":
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             start("200 OK", [("Content-Type", "application/json")])

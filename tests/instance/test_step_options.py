@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ POLICY = {
     "interval_ms": 250,
     "max_elapsed_ms": 5_000,
     "statuses": [500, 503],
+    "failures": ["connection_refused", "tls_failed"],
     "any_method": True,
 }
 
@@ -38,10 +40,24 @@ def test_a_retry_policy_reaches_the_mid_server_and_its_lease_is_as_long(api: Api
     sys_id = api.execute("again").json["sys_id"]
     job = mid.job()
     probe = job.decoded()
-    assert probe.retry == RetryPolicy("fixed", 3, 250, 5_000, (500, 503), any_method=True)
+    failures = ["connection_refused", "tls_failed"]
+    assert probe.retry == RetryPolicy("fixed", 3, 250, 5_000, (500, 503), failures, any_method=True)
     assert (probe.max_redirects, job.repeatable) == (0, True)
     assert job.lease_us >= (probe.timeout_ms + 5_000) * 1000
-    assert api.details(sys_id)["steps"][0]["configuration"]["retry"]["count"] == 3
+    shown = api.details(sys_id)["steps"][0]["configuration"]["retry"]
+    assert (shown["count"], shown["failures"]) == (3, failures)
+
+
+def test_a_published_step_keeps_its_failures_and_the_draft_gets_them_back(api: Api, mid: Mid) -> None:
+    records(api)
+    api.action("again", step(retry=POLICY))
+    assert api.post("/api/v1/actions/again/publish", {}).result["published"] == 1
+    changed = {"name": "again", "steps": [step(retry=POLICY | {"failures": []})]}
+    assert api.request("PUT", "/api/v1/actions/again", json.dumps(changed).encode()).status == 200
+    api.execute("again")
+    assert mid.job().decoded().retry.failures == POLICY["failures"]
+    (restored,) = api.post("/api/v1/actions/again/restore", {"version": 1}).result["steps"]
+    assert restored["retry"] == POLICY
 
 
 def test_what_may_be_repeated_is_repeatable_without_retries_of_its_own(api: Api, mid: Mid) -> None:
@@ -60,6 +76,10 @@ def test_what_may_be_repeated_is_repeatable_without_retries_of_its_own(api: Api,
         ({"retry": {"interval_ms": 600_001}}, "retry.interval_ms"),
         ({"retry": {"statuses": [200]}}, "retry.statuses"),
         ({"retry": {"statuses": "503"}}, "retry.statuses"),
+        ({"retry": {"failures": ["connection_refusd"]}}, "retry.failures"),
+        ({"retry": {"failures": ["profile_not_loaded"]}}, "retry.failures"),
+        ({"retry": {"failures": "connection_refused"}}, "retry.failures"),
+        ({"retry": {"failures": [1]}}, "retry.failures"),
         ({"retry": {"any_method": "yes"}}, "retry.any_method"),
         ({"retry": {"nonsense": 1}}, "retry"),
         ({"retry": [1]}, "retry"),

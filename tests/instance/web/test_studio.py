@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from openmid.diagnosis.briefly import BRIEFLY
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
 from openmid.instance.web.studio_forms import StepPageForm
@@ -155,6 +157,24 @@ def test_a_steps_options_are_kept_and_what_is_left_empty_is_the_usual(
     shown = admin.get(editor(action, step.pk)).content.decode()
     assert "May be repeated although it was sent" in shown
     assert 'value="429, 502, 503, 504"' in shown
+
+
+def test_failures_are_chosen_among_those_that_there_are(
+    admin: Client, page: Page, action: Action, alias: ConnectionAlias
+) -> None:
+    admin.post(editor(action), rest(alias, retry_count="2", retry_failures=["connection_lost", "tls_failed"]))
+    step = Step.objects.get()
+    assert step.retry_failures == ["connection_lost", "tls_failed"]
+    shown = page("actions_action_change", action.pk, step=step.pk)
+    boxes = re.findall(r'<input type="checkbox" name="retry_failures" value="(\w+)"[^>]*?( checked)?>', shown)
+    assert [code for code, _ in boxes] == list(BRIEFLY)
+    assert [code for code, checked in boxes if checked] == step.retry_failures
+    assert "The connection is refused" in shown
+    refused = admin.post(editor(action, step.pk), rest(alias, retry_failures=["anything"]))
+    assert "anything is not one of the available choices" in refused.context["form"].errors["retry_failures"][0]
+    admin.post(editor(action, step.pk), rest(alias))
+    step.refresh_from_db()
+    assert step.retry_failures == []
 
 
 def test_a_retry_policy_that_cannot_be_is_refused_on_the_page(

@@ -40,6 +40,7 @@ SELECT
     step.retry_interval,
     step.retry_max_elapsed,
     step.retry_statuses,
+    step.retry_failures,
     step.retry_any_method,
     step.on_failure,
     alias.name AS alias,

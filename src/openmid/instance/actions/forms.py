@@ -20,6 +20,7 @@ OPTIONS = (
     "retry_interval",
     "retry_max_elapsed",
     "retry_statuses",
+    "retry_failures",
     "retry_any_method",
     "on_failure",
 )

@@ -183,6 +183,9 @@ class Step(Record):
     retry_statuses: models.JSONField[Any, Any] = models.JSONField(
         "Statuses", default=validation.usual_statuses, blank=True, validators=[validation.statuses]
     )
+    retry_failures: models.JSONField[Any, Any] = models.JSONField(
+        "Failures", default=list, blank=True, validators=[validation.failures]
+    )
     retry_any_method = models.BooleanField("May be repeated although it was sent", default=False)
     on_failure = models.CharField("On failure", max_length=8, choices=OnFailure.choices, default=OnFailure.STOP)
 

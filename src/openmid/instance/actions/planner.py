@@ -154,5 +154,6 @@ def _retry(row: Mapping[str, Any]) -> RetryPolicy:
         interval_ms=row["retry_interval"],
         max_elapsed_ms=row["retry_max_elapsed"],
         statuses=tuple(json.loads(row["retry_statuses"])),
+        failures=json.loads(row["retry_failures"]),
         any_method=bool(row["retry_any_method"]),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from django.core.exceptions import ValidationError
 
+from openmid.diagnosis.briefly import BRIEFLY
 from openmid.instance.actions import fill, outputs, pills
 from openmid.instance.actions import inputs as declarations
 from openmid.instance.connections.header_fields import headers as headers
@@ -38,6 +39,17 @@ def statuses(value: Any) -> None:
     """The statuses that call for another attempt."""
     if not isinstance(value, list) or not all(type(each) is int and 300 <= each <= 599 for each in value):
         raise ValidationError("Statuses are a list of numbers from 300 to 599, for example [429, 503].")
+
+
+def failures(value: Any) -> None:
+    """The failures (codes of `openmid.diagnosis`) that call for another attempt; none: those that pass by themselves."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValidationError('Failures are a list of codes, for example ["connection_refused"].')
+    unknown = [each for each in value if each not in BRIEFLY]
+    if unknown:
+        raise ValidationError(
+            f"“{unknown[0][:80]}” is no failure that a retry may answer to. There are {', '.join(BRIEFLY)}."
+        )
 
 
 def inputs(value: Any) -> None:

@@ -29,6 +29,7 @@ RETRY = {
     "interval_ms": "retry_interval",
     "max_elapsed_ms": "retry_max_elapsed",
     "statuses": "retry_statuses",
+    "failures": "retry_failures",
     "any_method": "retry_any_method",
 }
 """A retry policy's members, and the step's columns."""
@@ -81,8 +82,9 @@ def _retry(where: str, sent: Any) -> dict[str, Any]:
     if not isinstance(sent, dict) or set(sent) - set(RETRY):
         raise BadInputError(f"Invalid value of {where}", f"a retry policy is an object with {', '.join(RETRY)}")
     found = {RETRY[name]: value for name, value in sent.items()}
-    if "retry_statuses" in found:
-        found["retry_statuses"] = json.dumps(found["retry_statuses"])
+    for name in ("retry_statuses", "retry_failures"):
+        if name in found:
+            found[name] = json.dumps(found[name])
     found["retry_any_method"] = _truth(f"{where}.any_method", sent.get("any_method", False))
     return found
 

@@ -8,11 +8,12 @@ from django import forms
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
+from openmid.diagnosis.briefly import OTHERS_BRIEFLY, PASSING_BRIEFLY
 from openmid.instance.actions import inputs, versions
 from openmid.instance.actions.forms import ActionForm, StepForm
 from openmid.instance.actions.models import Action, Step
 from openmid.instance.web.unfolded import DialogForm, SelectWidget, SwitchWidget, TextareaWidget, TextWidget
-from openmid.instance.web.widgets import Column, PairsField, RowsField
+from openmid.instance.web.widgets import CodesWidget, Column, PairsField, RowsField
 
 TYPES = (
     ("string", "String"),
@@ -130,7 +131,18 @@ class StepPageForm(StepForm):
         label="Statuses",
         required=False,
         widget=TextWidget,
-        help_text="For example 429, 503: these answers are tried again, and so is a call that got none.",
+        help_text="For example 429, 503: these answers are tried again. Empty: the usual ones.",
+    )
+    retry_failures = forms.MultipleChoiceField(
+        label="Failures",
+        required=False,
+        choices=[
+            ("Usually pass by themselves", list(PASSING_BRIEFLY.items())),
+            ("Usually need somebody's hand", list(OTHERS_BRIEFLY.items())),
+        ],
+        widget=CodesWidget,
+        help_text="A call that got no answer is tried again after the chosen failures only. None chosen: after those that "
+        "usually pass by themselves.",
     )
 
     class Meta(StepForm.Meta):

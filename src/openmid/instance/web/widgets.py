@@ -12,6 +12,8 @@ from django.db.models import ManyToOneRel
 from django.forms import Field, Widget
 from django.urls import reverse
 
+from openmid.instance.web.unfolded import CheckboxList
+
 if TYPE_CHECKING:
     from django.contrib.admin.widgets import ForeignKeyRawIdWidget as RawIdWidget
 else:
@@ -41,6 +43,12 @@ class ReferenceWidget(RawIdWidget):
             return "", ""
         options = record._meta
         return str(record), reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[record.pk])
+
+
+class CodesWidget(CheckboxList):
+    """Codes to choose, in groups, each with its words."""
+
+    template_name = "openmid/codes.html"
 
 
 class PairsWidget(Widget):
