@@ -72,7 +72,7 @@ def main() -> int:
 
 def furnished_in(folder: Path) -> Furnished:
     """An instance that ran, with records of every kind; it is stopped."""
-    with running(folder) as instance, faked(instance) as place:
+    with running(folder) as instance, faked(instance) as (_, place):
         return furnish(place, Furnished())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BCPROV_JARS = (Path("/usr/share/java/bcprov.jar"),)
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def missing(part: str, package: str) -> None:
@@ -66,7 +66,7 @@ def chromium() -> str:
         found = shutil.which(name)
         if found:
             return found
-    return program("chromium", "chromium")
+    return program("chromium-headless-shell", "chromium-headless-shell")
 
 
 def postgresql() -> Path:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
 from openmid.wire.probes import ProbeResult, RestProbe, Timing, TlsFacts
 from tests import parts
 from tests.browser import article
 from tests.browser.fake_mid import SUBJECT, FakeMid
-from tests.browser.furnished import Furnished, find_the_rest, furnish
+from tests.browser.furnished import Furnished, Place, find_the_rest, furnish
 from tests.browser.standing import Standing as Standing
 from tests.browser.standing import faked, running
 
@@ -27,6 +26,9 @@ FLAGS = [
 ]
 
 
+SIZE = ViewportSize(width=1280, height=900)
+
+
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
     with running(tmp_path_factory.mktemp("browser") / "instance") as found:
@@ -34,13 +36,20 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standing, Furnished]]:
-    """An instance of its own that has records of every kind."""
-    with running(tmp_path_factory.mktemp("furnished") / "instance") as found, faked(found) as place:
-        yield found, furnish(place, Furnished())
+def works(instance: Standing) -> Iterator[tuple[FakeMid, Place]]:
+    """A fake MID Server that works, validated, and what `furnish` needs."""
+    with faked(instance) as found:
+        yield found
 
 
-@pytest.fixture(scope="module")  # no longer: while Playwright runs, this thread has an event loop, which Django refuses
+@pytest.fixture(scope="session")
+def furnished(instance: Standing, works: tuple[FakeMid, Place]) -> tuple[Standing, Furnished]:
+    """The instance, with records of every kind."""
+    return instance, furnish(works[1], Furnished())
+
+
+# No longer than the package: while Playwright runs, this thread has an event loop, which Django refuses.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     executable = parts.chromium()
     with sync_playwright() as playwright:
@@ -49,19 +58,18 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def signed_in(chromium: Browser, furnished: tuple[Standing, Furnished]) -> Iterator[Page]:
-    """An administrator's page of the furnished instance, for a whole module."""
+    """An administrator's page of the furnished instance, for all tests."""
     instance, _ = furnished
-    size = {"width": 1280, "height": 900}
-    context = chromium.new_context(ignore_https_errors=True, base_url=instance.url, viewport=size)
+    context = chromium.new_context(ignore_https_errors=True, base_url=instance.url, viewport=SIZE)
     page = context.new_page()
     article.sign_in(page, instance.url, "admin", instance.password)
     yield page
     context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def known(signed_in: Page, furnished: tuple[Standing, Furnished]) -> Furnished:
     """The furnished instance's records, those too that only its pages name."""
     instance, found = furnished
@@ -69,10 +77,20 @@ def known(signed_in: Page, furnished: tuple[Standing, Furnished]) -> Furnished:
     return found
 
 
+@pytest.fixture(scope="package")
+def session(chromium: Browser, instance: Standing) -> StorageState:
+    """An administrator's session, signed in once: whoever logs out brings a session of their own."""
+    context = chromium.new_context(ignore_https_errors=True, viewport=SIZE)
+    article.sign_in(context.new_page(), instance.url, "admin", instance.password)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def page(chromium: Browser, instance: Standing) -> Iterator[Page]:
+def page(chromium: Browser, session: StorageState) -> Iterator[Page]:
     """A signed-in administrator's page; a script error in it fails the test, and so does what the CSP refuses."""
-    context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(ignore_https_errors=True, viewport=SIZE, storage_state=session)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -84,18 +102,26 @@ def page(chromium: Browser, instance: Standing) -> Iterator[Page]:
             else None
         ),
     )
-    article.sign_in(opened, instance.url, "admin", instance.password)
     yield opened
     context.close()
     assert errors == []
 
 
 @pytest.fixture
-def mid(instance: Standing, request: pytest.FixtureRequest) -> Iterator[FakeMid]:
-    """A fake MID Server with a name of its own, enrolled, not validated."""
-    name = "mid-" + "-".join(re.findall("[a-z0-9]+", request.node.name))[:60]
-    fake = FakeMid(instance.url, instance.ca, name, seen_by_the_partner)
-    fake.enrol(instance.openmid("mid", "token", name))
+def mid(works: tuple[FakeMid, Place]) -> Iterator[FakeMid]:
+    """The MID Server that works, behind it one partner; what a test makes of it ends with the test."""
+    fake, _ = works
+    before = fake.answer, fake.host_name
+    fake.answer = seen_by_the_partner
+    yield fake
+    fake.answer, fake.host_name = before
+
+
+@pytest.fixture
+def newcomer(instance: Standing) -> Iterator[FakeMid]:
+    """A MID Server that has enrolled; nobody has validated it."""
+    fake = FakeMid(instance.url, instance.ca, "mid-newcomer", seen_by_the_partner)
+    fake.enrol(instance.openmid("mid", "token", fake.name))
     fake.start()
     yield fake
     fake.stop()

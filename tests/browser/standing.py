@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from openmid.demo.instance_api import InstanceApi
@@ -33,10 +34,14 @@ class Standing:
     def ca(self) -> Path:
         return self.folder / "tls" / "ca.pem"
 
+    @cached_property
+    def token(self) -> str:
+        """One of the administrator's, for all tests: making one starts a process."""
+        return self.openmid("token", "create", "tests", "--user", "admin")
+
     def api(self) -> InstanceApi:
-        """Its API, with a token of the administrator."""
-        token = self.openmid("token", "create", f"test-{time.time_ns()}", "--user", "admin")
-        return InstanceApi(self.url, self.ca, token)
+        """Its API, as the administrator."""
+        return InstanceApi(self.url, self.ca, self.token)
 
     def openmid(self, *words: str) -> str:
         """What `openmid instance … --dir FOLDER` prints."""
@@ -73,15 +78,15 @@ def _wait(url: str, ca: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def faked(instance: Standing, name: str = "mid-dmz-1") -> Iterator[Place]:
-    """What `furnish` needs, with a fake MID Server that plays the partners too; one of its profiles does not load."""
+def faked(instance: Standing, name: str = "mid-dmz-1") -> Iterator[tuple[FakeMid, Place]]:
+    """A fake MID Server that plays the partners too, and what `furnish` needs; one of its profiles does not load."""
     fake = FakeMid(instance.url, instance.ca, name, answer)
     fake.enrol(instance.openmid("mid", "token", name))
     instance.openmid("mid", "validate", name, "--fingerprint", fake.fingerprint)
     fake.refuses["oldauth"] = ("keystore_not_bcfks", "the keystore /etc/openmid/legacy.p12 is PKCS12", CONVERT)
     fake.start()
     try:
-        yield _place(instance, fake)
+        yield fake, _place(instance, fake)
     finally:
         fake.stop()
 
@@ -92,7 +97,7 @@ def _place(instance: Standing, fake: FakeMid) -> Place:
     assert mid
     on = {"applies_to": "specific", "mid_list": mid["sys_id"], "password": "Password123"}
     profile = api.create(
-        "mid_protocol_profile", protocol="mauth", keystore_path="/etc/openmid/mymtlsclientcert.bcfks", **on
+        "mid_protocol_profile", protocol="partnerauth", keystore_path="/etc/openmid/mymtlsclientcert.bcfks", **on
     )
     old = api.create("mid_protocol_profile", protocol="oldauth", keystore_path="/etc/openmid/legacy.p12", **on)
     fake.configure()

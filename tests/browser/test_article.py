@@ -23,11 +23,12 @@ def validate(page: Page, mid: FakeMid) -> None:
     expect(page.get_by_text(f"MID Server {mid.name} is validated.")).to_be_visible()
 
 
-def test_section_3_ends_with_status_code_200(page: Page, instance: Standing, mid: FakeMid) -> None:
-    validate(page, mid)
+def test_section_3_ends_with_status_code_200(page: Page, instance: Standing, newcomer: FakeMid) -> None:
+    page.goto(instance.url)
+    validate(page, newcomer)
     article.create_alias(page, "partner")
     article.new_connection(page, "Partner over mutual TLS")
-    article.create_profile(page, "mauth", "/etc/openmid/mymtlsclientcert.bcfks", "Password123", mid.name)
+    article.create_profile(page, "mauth", "/etc/openmid/mymtlsclientcert.bcfks", "Password123", newcomer.name)
     assert article.save_connection(page, "partner.example") == "mauth://partner.example"
     article.build_action(page, "Call partner")
     assert article.add_rest_step(page, "partner", "/whoami") == "mauth://partner.example"

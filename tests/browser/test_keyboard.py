@@ -79,7 +79,7 @@ def link(page: Page, name: str) -> Locator:
 
 
 def test_section_3_without_a_mouse(page: Page, instance: Standing, mid: FakeMid) -> None:
-    instance.openmid("mid", "validate", mid.name, "--fingerprint", mid.fingerprint)
+    page.goto(instance.url)
     go(page, "Connection & Cred")
     press(page, link(page, "New"))
     write(page, "Name", "by_keyboard")

@@ -8,7 +8,7 @@ import time
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from openmid.wire.probes import Failure, ProbeResult, RestProbe
 from tests.browser import article
@@ -21,10 +21,9 @@ CONVERT = "agent/jre/bin/keytool -importkeystore -v -srckeystore /etc/c.p12"
 
 
 @pytest.fixture
-def caller(page: Page, instance: Standing, mid: FakeMid) -> str:
-    """An action on an https connection through a MID Server of its own; its editor is open. Its name."""
-    instance.openmid("mid", "validate", mid.name, "--fingerprint", mid.fingerprint)
-    name = mid.name.replace("-", "_")
+def caller(page: Page, instance: Standing, mid: FakeMid, request: pytest.FixtureRequest) -> str:
+    """An action on an https connection through the MID Server; its editor is open. Its name."""
+    name = request.node.name[:60]
     api = instance.api()
     found = api.find("ecc_agent", name=mid.name)
     assert found
@@ -137,8 +136,7 @@ def test_execution_details_have_the_theme_the_menu_and_copy_without_alpine(
     page.get_by_role("button", name="Menu").click()
     expect(page.locator("#nav-sidebar")).to_be_visible()
     page.locator(".om-user > summary").click()
-    page.get_by_role("button", name="Log out").click()
-    expect(page.locator("#nav-sidebar")).to_have_count(0)
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
 def test_an_error_says_what_to_do_with_a_command_to_copy(page: Page, mid: FakeMid, caller: str) -> None:
@@ -170,37 +168,8 @@ def test_rows_are_added_and_removed(page: Page, caller: str) -> None:
     )
 
 
-def test_the_role_mid_server_signs_in_and_sees_mid_servers(chromium: Browser, instance: Standing) -> None:
-    password = instance.openmid("user", "create", "charlie", "--role", "mid_server")
-    context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    article.sign_in(page, instance.url, "charlie", password)
-    expect(page.locator("#nav-sidebar-apps").get_by_role("link")).to_have_text(
-        [re.compile("Servers"), re.compile("Issues")]
-    )
-    article.navigate(page, "MID Server", "Servers")
-    expect(page.get_by_role("link", name="New enrolment token")).to_be_visible()
-    context.close()
-
-
-PAGES = (
-    "/",
-    "/connections/connectionalias/",
-    "/connections/connectionalias/add/",
-    "/connections/httpconnection/add/",
-    "/connections/midprotocolprofile/add/",
-    "/mid/midserver/",
-    "/mid/midserver/enrolment-token/",
-    "/actions/action/",
-    "/actions/action/add/",
-    "/actions/execution/",
-    "/auth/user/add/",
-    "/access/apitoken/",
-)
-
-
 def test_nothing_overflows(page: Page, instance: Standing, mid: FakeMid, caller: str) -> None:
-    editor = page.url
+    """However long what partners and MID Servers send is; tests/browser/test_looks.py has every page."""
     long = "CN=" + "a" * 300
     mid.answer = lambda probe: msgspec.structs.replace(
         seen_by_the_partner(probe), body="b" * 2_000, headers=[("h" * 200, "v" * 500)]
@@ -208,8 +177,8 @@ def test_nothing_overflows(page: Page, instance: Standing, mid: FakeMid, caller:
     mid.host_name = long[:200]
     mid.beat()
     article.run_test(page)
-    details = page.url
-    for url in (*(f"{instance.url}{path}" for path in PAGES), editor, details):
+    record = instance.api().find("ecc_agent", name=mid.name) or {}
+    for url in (page.url, f"{instance.url}/mid/midserver/", f"{instance.url}/mid/midserver/{record['sys_id']}/change/"):
         page.goto(url)
         page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         for width in (1280, 360):

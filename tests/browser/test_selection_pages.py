@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def test_pause_and_resume(page: Page, instance: Standing, mid: FakeMid) -> None:
-    instance.openmid("mid", "validate", mid.name, "--fingerprint", mid.fingerprint)
+    page.goto(instance.url)
     article.navigate(page, "MID Server", "Servers")
     page.get_by_role("link", name=mid.name, exact=True).click()
     for label, said in (("Pause", "is paused."), ("Resume", "takes work again.")):

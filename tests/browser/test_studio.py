@@ -17,7 +17,7 @@ from tests.browser.fake_mid import FakeMid
 from tests.browser.test_pages import caller as caller
 from tests.instance.test_wsdl import XSD, document
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 SHOTS = os.environ.get("OPENMID_SCREENSHOTS", "")
 
 

@@ -21,7 +21,7 @@ from tests.instance.partners import Api
 A, CO, CR, D, F, M, AU = roles.ROLES
 
 LISTS, NEW = ({page.path: set(page.sees) for page in PAGES if page.sort == sort} for sort in ("list", "new"))
-"""tests/browser/test_access.py goes to the others as well."""
+"""tests/browser/test_access.py asks for the others as well."""
 
 
 @pytest.fixture
