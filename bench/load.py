@@ -1,6 +1,7 @@
 """A load generator as a process of its own: `execute URL CA TOKEN` or `direct URL CA CERT KEY`, then rounds on stdin.
 
-`execute` starts an action with Prefer: wait and demands that it completes; `direct` makes the call itself, by aiohttp.
+`execute` starts an action with Prefer: wait and demands that it completes; it costs as little as can be, as the peers'
+clients (a Redis connection) do. `direct` makes the call itself, by aiohttp.
 """
 
 from __future__ import annotations
@@ -9,52 +10,117 @@ import asyncio
 import ssl
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
+import httptools
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from rounds import serve
 
+Call = Callable[[], Awaitable[None]]
 
-async def _session(words: list[str]) -> tuple[aiohttp.ClientSession, str]:
+
+class Connection(asyncio.Protocol):
+    """One kept connection that asks the same again and again."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._transport: asyncio.Transport
+        self._answer: asyncio.Future[None] | None = None
+        self.open = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False  # between two rounds it may
+        if self._answer is not None:
+            sys.exit(f"the instance has closed the connection: {exc}")
+
+    async def call(self) -> None:
+        answer = self._answer = asyncio.get_running_loop().create_future()
+        self._parser, self._body = httptools.HttpResponseParser(self), b""
+        self._transport.write(self._request)
+        await answer
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status != 200 or b'"state":"Completed"' not in self._body:
+            sys.exit(f"{status} {self._body[:1500]!r}")
+        assert self._answer
+        self._answer.set_result(None)
+        self._answer = None
+
+
+async def _connections(words: list[str], kept: list[Connection], count: int) -> list[Connection]:
+    """`count` connections, those that were kept and are open first."""
+    await asyncio.sleep(0.01)  # hear of those that were closed
+    url, context = urlsplit(words[1]), ssl.create_default_context(cafile=words[2])
+    request = (
+        f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {words[3]}\r\n"
+        "Prefer: wait=60\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+    loop = asyncio.get_running_loop()
+
+    async def one() -> Connection:
+        made = await loop.create_connection(lambda: Connection(request), url.hostname, url.port, ssl=context)
+        return made[1]
+
+    found = [each for each in kept if each.open]
+    return found + [await one() for _ in range(count - len(found))]
+
+
+async def _session(words: list[str]) -> Call:
     context = ssl.create_default_context(cafile=words[2])
-    headers = {}
-    if words[0] == "direct":
-        context.load_cert_chain(words[3], words[4])
-    else:
-        headers = {"Authorization": f"Bearer {words[3]}", "Prefer": "wait=60"}
-    connector = aiohttp.TCPConnector(ssl=context, limit=0)
-    return aiohttp.ClientSession(connector=connector, headers=headers), "GET" if words[0] == "direct" else "POST"
+    context.load_cert_chain(words[3], words[4])
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0))
+
+    async def one() -> None:
+        async with session.get(words[1]) as answer:
+            body = await answer.read()
+            if answer.status != 200:
+                sys.exit(f"{answer.status} {body[:1500]!r}")
+
+    return one
 
 
-async def _one(session: aiohttp.ClientSession, method: str, url: str) -> None:
-    async with session.request(method, url) as answer:
-        body = await answer.read()
-        if answer.status != 200 or (method == "POST" and b'"state":"Completed"' not in body.replace(b": ", b":")):
-            sys.exit(f"{answer.status} {body[:1500]!r}")
-
-
-async def _all(session: aiohttp.ClientSession, method: str, url: str, count: int, at_a_time: int) -> list[float]:
+async def _all(calls: list[Call], count: int) -> list[float]:
     latencies: list[float] = []
     left = iter(range(count))
 
-    async def some() -> None:
+    async def some(call: Call) -> None:
         for _ in left:
             began = time.perf_counter()
-            await _one(session, method, url)
+            await call()
             latencies.append(time.perf_counter() - began)
 
-    await asyncio.gather(*(some() for _ in range(at_a_time)))
+    await asyncio.gather(*(some(call) for call in calls))
     return latencies
 
 
 def main() -> None:
     words = sys.argv[1:]
-    with asyncio.Runner() as runner:
-        session, method = runner.run(_session(words))
-        serve(lambda count, at_a_time: runner.run(_all(session, method, words[1], count, at_a_time)))
-        runner.run(session.close())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if words[0] == "execute" else None) as runner:
+        kept: list[Connection] = []
+        direct = runner.run(_session(words)) if words[0] == "direct" else None
+
+        def work(count: int, at_a_time: int) -> list[float]:
+            if direct:
+                return runner.run(_all([direct] * at_a_time, count))
+            kept[:] = runner.run(_connections(words, kept, at_a_time))
+            return runner.run(_all([each.call for each in kept[:at_a_time]], count))
+
+        serve(work)
 
 
 if __name__ == "__main__":
