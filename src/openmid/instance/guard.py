@@ -25,6 +25,8 @@ SLOWEST = 1024
 MAX_HEAD = 64 * 1024
 """Bytes of a request before its body begins, or after it was answered."""
 STALL_S = 60.0
+LARGE = 16 * 1024
+"""A longer piece of an answer goes at once."""
 SWEEP_S = 5.0
 HANDSHAKE_S = 60.0
 """asyncio's own limit: after it a connection without TLS is gone."""
@@ -77,6 +79,36 @@ door = Door(1024 - SPARE_FILES)
 """`serve` sets how many it lets in."""
 
 
+class Joined:
+    """A transport that sends what is written in one turn of the loop in one piece: a small answer's head and body are one
+    TLS record and one system call."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._soon = asyncio.get_running_loop().call_soon
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        self._parts.append(data)
+        if len(data) > LARGE:
+            self._send()
+        elif len(self._parts) == 1:
+            self._soon(self._send)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._transport.write(data)
+
+
 class Guard(Base):
     """Stands before one of uvicorn's protocols, and notes what `overdue` needs to know."""
 
@@ -90,7 +122,7 @@ class Guard(Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         door.inside(self)
         self.since = time.monotonic()
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         if self.timeout_keep_alive_task is not None:  # the first bytes of another request

@@ -69,8 +69,10 @@ def begin(
     priority: int = queue.STANDARD,
     inputs: dict[str, Any] | None = None,
     draft: bool = False,
+    sys_id: str = "",
 ) -> str:
-    """Plan every step of the action, and begin the first. With a `key` seen before: that execution.
+    """Plan every step of the action, and begin the first. With a `key` seen before: that execution. `sys_id` is the new
+    execution's, where somebody waits for it already.
 
     The action is the published version; the draft where it was never published, or is asked for.
 
@@ -90,7 +92,7 @@ def begin(
         "output_plan": action["outputs"],
         "priority": priority,
     }
-    return _insert(connection, steps, user, key, what)
+    return _insert(connection, steps, user, key, what, sys_id)
 
 
 @lru_cache(prepared.MOST)
@@ -117,7 +119,9 @@ def _action(connection: Connection, name: str, draft: bool) -> tuple[Row, tuple[
     return found
 
 
-def begin_request(connection: Connection, alias: str, request: AdHocRequest, user: str, key: str | None) -> str:
+def begin_request(
+    connection: Connection, alias: str, request: AdHocRequest, user: str, key: str | None, sys_id: str = ""
+) -> str:
     """Make one call through the active connection of an alias, without an action. With a `key` seen before: that one.
 
     Raises:
@@ -133,10 +137,10 @@ def begin_request(connection: Connection, alias: str, request: AdHocRequest, use
     if before:
         return before
     step = Step.of("Request", request.planned(candidates.complete(connection, row)))
-    return _insert(connection, (step,), user, key, AD_HOC | {"action_name": name})
+    return _insert(connection, (step,), user, key, AD_HOC | {"action_name": name}, sys_id)
 
 
-def begin_again(connection: Connection, execution: str, user: str, key: str | None) -> str:
+def begin_again(connection: Connection, execution: str, user: str, key: str | None, sys_id: str = "") -> str:
     """Run what an execution ran: its action as it stands now, or the same ad hoc request word for word.
 
     Raises:
@@ -147,12 +151,12 @@ def begin_again(connection: Connection, execution: str, user: str, key: str | No
         raise NoSuchExecutionError(f"there is no execution {execution}", "look at the list of executions")
     if before["action"]:
         given, draft = json.loads(before["inputs"]), before["version"] == 0
-        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE, given, draft)
+        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE, given, draft, sys_id)
     rows = connection.run(SQL["step_details"], execution=execution)
     steps = tuple(Step.of(row["name"], msgspec.json.decode(row["plan"], type=Plan)) for row in rows)
     name = before["action_name"]
     return _before(connection, user, key, "", name) or _insert(
-        connection, steps, user, key, AD_HOC | {"action_name": name}
+        connection, steps, user, key, AD_HOC | {"action_name": name}, sys_id
     )
 
 
@@ -166,8 +170,10 @@ def _before(connection: Connection, user: str, key: str | None, action: str, nam
     return str(before["sys_id"])
 
 
-def _insert(connection: Connection, steps: tuple[Step, ...], user: str, key: str | None, what: dict[str, Any]) -> str:
-    execution, trace_id = new_id(), keys.identifier()
+def _insert(
+    connection: Connection, steps: tuple[Step, ...], user: str, key: str | None, what: dict[str, Any], sys_id: str
+) -> str:
+    execution, trace_id = sys_id or new_id(), keys.identifier()
     connection.change(SQL["insert_execution"], sys_id=execution, now=clock.now(), user=user, key=key, **what)
     progress.start(connection, execution, tuple(each.traced(trace_id) for each in steps), what["priority"])
     return execution

@@ -30,7 +30,7 @@ from openmid.instance.actions.details import ENDED, details, state
 from openmid.instance.channel.http import Json, Refused, body, in_thread
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
-from openmid.instance.records.database import Connection
+from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.wakeups import wakeups
 
 MAX_WAIT_S = 60
@@ -100,7 +100,9 @@ async def execute(request: Request) -> Response:
     inputs = _inputs(await body(request))
     name, key, wait = request.path_params["name"], _key(request), _wait(request)
     priority = queue.EXPEDITED if wait else queue.STANDARD
-    return await _started(wait, lambda connection: runner.begin(connection, name, user.username, key, priority, inputs))
+    return await _started(
+        wait, lambda connection, new: runner.begin(connection, name, user.username, key, priority, inputs, sys_id=new)
+    )
 
 
 async def ad_hoc(request: Request) -> Response:
@@ -109,7 +111,7 @@ async def ad_hoc(request: Request) -> Response:
     asked = AdHocRequest.read(await body(request, MAX_REQUEST))
     alias, key = request.path_params["alias"], _key(request)
     return await _started(
-        _wait(request), lambda connection: runner.begin_request(connection, alias, asked, user.username, key)
+        _wait(request), lambda connection, new: runner.begin_request(connection, alias, asked, user.username, key, new)
     )
 
 
@@ -117,7 +119,9 @@ async def run_again(request: Request) -> Response:
     """As `execute`, for what an execution did."""
     user = await operator(request)
     again, key = request.path_params["sys_id"], _key(request)
-    return await _started(_wait(request), lambda connection: runner.begin_again(connection, again, user.username, key))
+    return await _started(
+        _wait(request), lambda connection, new: runner.begin_again(connection, again, user.username, key, new)
+    )
 
 
 async def cancel(request: Request) -> Response:
@@ -130,10 +134,12 @@ async def cancel(request: Request) -> Response:
     return Json(found, status_code=200 if found["state"] in ENDED else 202)
 
 
-async def _started(wait: int, begin: Callable[[Connection], str]) -> Response:
-    sys_id = await writer().done(begin)
+async def _started(wait: int, begin: Callable[[Connection, str], str]) -> Response:
+    new = new_id()
+    with wakeups.waiting(f"execution:{new}") as woken:  # before it begins, so that its end cannot be missed
+        sys_id = await writer().done(lambda connection: begin(connection, new))
+        found = await (_ended(new, woken, wait) if sys_id == new else _followed(sys_id, wait))
     headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
-    found = await _followed(sys_id, wait)
     return Json(found, status_code=200 if wait and found["state"] in ENDED else 202, headers=headers)
 
 
@@ -144,19 +150,26 @@ async def execution(request: Request) -> Response:
 
 async def _followed(sys_id: str, seconds: int) -> dict[str, Any]:
     """The details of an execution when it has ended, or after `seconds`."""
+    with wakeups.waiting(f"execution:{sys_id}") as woken:
+        if state(sys_id) in ENDED:
+            seconds = 0
+        return await _ended(sys_id, woken, seconds)
+
+
+async def _ended(sys_id: str, woken: asyncio.Event, seconds: int) -> dict[str, Any]:
+    """The same; `woken` is set whenever it may have ended."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    with wakeups.waiting(f"execution:{sys_id}") as woken:
-        while seconds and state(sys_id) not in ENDED and not wakeups.stopping:
-            try:
-                async with asyncio.timeout(until - loop.time()):
-                    await woken.wait()
-            except TimeoutError:
-                break
-            woken.clear()
-            found = details(sys_id)
-            if found["state"] in ENDED:
-                return found
+    while seconds and not wakeups.stopping:
+        try:
+            async with asyncio.timeout(until - loop.time()):
+                await woken.wait()
+        except TimeoutError:
+            break
+        woken.clear()
+        found = details(sys_id)
+        if found["state"] in ENDED:
+            return found
     return details(sys_id)
 
 

@@ -1,8 +1,10 @@
 """The queue's one writer, with a connection of its own.
 
-A unit of work is `(connection) -> result`. Units that wait together share a commit; one that fails is rolled back to
-its savepoint and takes no other with it. Each transaction is BEGIN IMMEDIATE under synchronous=FULL: what a unit's
-future returns is on the disk.
+A unit of work is `(connection) -> result`. Units that wait together share a commit, and one that fails takes no other
+with it: they run without savepoints first, which are a third of the statements of a call; when one fails half way
+everything is rolled back and run again, each unit in a savepoint of its own. So **a unit may run more than once, and keeps
+nothing outside of its connection** that a second run would spoil. Each transaction is BEGIN IMMEDIATE under
+synchronous=FULL: what a unit's future returns is on the disk.
 
 Where an event loop serves requests (`openmid instance run`) the units run on that loop, between two requests, and only
 the waits go to a thread: for the lock, if somebody else has it, and for the disk. Two threads that both run Python would
@@ -32,6 +34,7 @@ from openmid.instance.records.wakeups import wakeups
 T = TypeVar("T")
 Unit = Callable[[Connection], Any]
 Waiting = deque[tuple[Unit, Future[Any]]]
+Outcome = tuple[Any, Exception | None]
 MAX_UNITS_A_COMMIT = 50
 MAX_BATCH_S = 0.01
 """A commit takes no more units after this time: the loop has others to serve."""
@@ -79,18 +82,23 @@ class Writer:
         await asyncio.to_thread(self.close)
 
     def _work(self) -> None:
-        connection = connect(self.database)
+        connection: Any = connect(self.database)
         open_ = True
         while open_:
             units, open_ = self._taken()
             self._commit(connection, units)
         connection.close()
 
-    def _commit(self, connection: Connection, units: Waiting) -> None:
+    def _commit(self, connection: SqliteConnection, units: Waiting) -> None:
         batch = Batch(connection, units, self.standing)
         try:
             connection.begin()
-            batch.run()
+            try:
+                batch.run()
+            except Spoilt:
+                connection.rollback()
+                connection.begin()
+                batch.run_again()
             connection.commit()
         except DATABASE_ERRORS as error:
             batch.fail(error)
@@ -157,10 +165,14 @@ class LoopWriter(Writer):
     async def _commit_here(self, connection: SqliteConnection) -> None:
         batch = Batch(connection, self._waiting, self.standing)
         try:
-            if not connection.begin_if_free():  # it is free nearly always
-                await self._in_thread(connection.begin_patiently)
+            await self._begin(connection)
             before = connection.total_changes
-            batch.run(MAX_BATCH_S)
+            try:
+                batch.run(MAX_BATCH_S)
+            except Spoilt:
+                connection.rollback()
+                await self._begin(connection)
+                batch.run_again()
             if connection.total_changes == before:  # claims that found nothing: the disk is not waited for
                 connection.commit()
             else:
@@ -171,39 +183,63 @@ class LoopWriter(Writer):
             return
         batch.succeed()
 
+    async def _begin(self, connection: SqliteConnection) -> None:
+        if not connection.begin_if_free():  # it is free nearly always
+            await self._in_thread(connection.begin_patiently)
+
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> None:
         await self._loop.run_in_executor(self._waits, function, *arguments)
+
+
+class Spoilt(Exception):
+    """Raised when a unit has failed after it had written something."""
 
 
 class Batch:
     """Units that share a commit: `run` inside a transaction, then `succeed` or `fail`."""
 
-    def __init__(self, connection: Connection, units: Waiting, standing: Standing) -> None:
+    def __init__(self, connection: SqliteConnection, units: Waiting, standing: Standing) -> None:
         self._connection = connection
-        self._units = units
+        self._waiting = units
         self._standing = standing
-        self._outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        self._taken: list[tuple[Unit, Future[Any]]] = []
+        self._outcomes: list[Outcome] = []
 
     def run(self, seconds: float = float("inf")) -> None:
-        """Run the units that wait, none of them after `seconds`; then the claims that wait for what they did."""
-        self._run_units(seconds)
-        for claim in self._standing.take(self._connection.wakes):
-            self._outcomes.append((claim.future, *_attempt(self._connection, claim.unit)))
+        """Run the units that wait, none of them after `seconds`; then the claims that wait for what they did.
 
-    def _run_units(self, seconds: float) -> None:
+        Raises:
+            Spoilt: roll back, begin again, and `run_again`.
+        """
+        self._forget()
+        until = time.monotonic() + seconds
+        while self._waiting and len(self._taken) < MAX_UNITS_A_COMMIT:
+            each = self._waiting.popleft()
+            if _wanted(each[1]):
+                self._taken.append(each)
+                self._outcomes.append(_plainly(self._connection, each[0]))
+            if time.monotonic() >= until:
+                break
+        self._run_claims()
+
+    def run_again(self) -> None:
+        """The same units, each in a savepoint."""
+        self._forget()
+        self._outcomes = [_carefully(self._connection, unit) for unit, _ in self._taken]
+        self._run_claims()
+
+    def _forget(self) -> None:
         self._connection.wakes.clear()
         self._connection.known.clear()
-        until = time.monotonic() + seconds
-        while self._units and len(self._outcomes) < MAX_UNITS_A_COMMIT:
-            unit, future = self._units.popleft()
-            if _wanted(future):
-                self._outcomes.append((future, *_attempt(self._connection, unit)))
-            if time.monotonic() >= until:
-                return
+
+    def _run_claims(self) -> None:
+        for claim in self._standing.take(self._connection.wakes):
+            self._taken.append((claim.unit, claim.future))
+            self._outcomes.append(_carefully(self._connection, claim.unit))
 
     def succeed(self) -> None:
         """Everything is on the disk: say so."""
-        for future, result, failure in self._outcomes:
+        for (_, future), (result, failure) in zip(self._taken, self._outcomes, strict=True):
             if future.cancelled():
                 continue
             if failure is None:
@@ -215,9 +251,9 @@ class Batch:
     def fail(self, error: Exception) -> None:
         """Nothing of it is, and the database being as it is, nothing of what waits would be."""
         self._connection.rollback()
-        waiting = [future for _, future in self._units if _wanted(future)]
-        self._units.clear()
-        for future in [each[0] for each in self._outcomes] + waiting:
+        waiting = [future for _, future in self._waiting if _wanted(future)]
+        self._waiting.clear()
+        for future in [future for _, future in self._taken] + waiting:
             if not future.cancelled():
                 future.set_exception(error)
 
@@ -229,7 +265,21 @@ def _wanted(future: Future[Any] | asyncio.Future[Any]) -> bool:
     return not future.cancelled()
 
 
-def _attempt(connection: Connection, unit: Callable[[Connection], T]) -> tuple[T | None, Exception | None]:
+def _plainly(connection: SqliteConnection, unit: Unit) -> Outcome:
+    """A unit's outcome; Spoilt where it has failed and left something."""
+    before = connection.total_changes
+    try:
+        return unit(connection), None
+    except DATABASE_ERRORS as error:
+        raise Spoilt from error
+    except Exception as error:
+        connection.known.clear()
+        if connection.total_changes != before:
+            raise Spoilt from error
+        return None, error
+
+
+def _carefully(connection: SqliteConnection, unit: Unit) -> Outcome:
     connection.change("SAVEPOINT unit")
     try:
         result = unit(connection)
