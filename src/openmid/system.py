@@ -270,8 +270,12 @@ def removed_file(content: bytes) -> Iterator[str]:
         Path(path).unlink()
 
 
-def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """`content` in `path`, whole or not at all, readable by its owner only unless `mode` says otherwise."""
+def write_atomic(path: Path, content: bytes, mode: int = 0o600, *, lasting: bool = True) -> None:
+    """`content` in `path`, whole or not at all, readable by its owner only unless `mode` says otherwise.
+
+    The disk is waited for unless it need not be `lasting`: what only says how things are now, nobody asks for after a loss
+    of power.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_BINARY, mode)
     try:
@@ -279,12 +283,14 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> None:
             HERE.restrict(file.fileno(), mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         HERE.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    HERE.sync_folder(path.parent)
+    if lasting:
+        HERE.sync_folder(path.parent)
 
 
 def _windows_alive(pid: int) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections import deque
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -54,6 +58,21 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
         return line
 
 
+class File(RotatingFileHandler):
+    """Counts what it writes: logging's own asks the system about the file at every line."""
+
+    _size = 0
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        self._size = stream.tell()
+        return stream
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  logging's name
+        self._size += len(self.format(record)) + 1
+        return self._size > self.maxBytes
+
+
 def configure(agent: Path, level: str, *, console: bool) -> None:
     """Send structlog's and the libraries' events to the log file, and to stderr on a console.
 
@@ -67,7 +86,7 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
         handlers.append(logging.StreamHandler(sys.stderr))
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper("iso", utc=True),
+        _stamp,
         structlog.processors.format_exc_info,
         redact.processor,  # last: whatever became text is cleaned
     ]
@@ -88,11 +107,23 @@ def _file(agent: Path) -> RotatingFileHandler:
     path = agent / FILE
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)
-        return RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
+        return File(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}", "give it to the user that runs this"
         ) from error
+
+
+def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """ISO 8601, UTC, with microseconds. Most lines belong to the same few seconds."""
+    second, rest = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(second)}.{rest:06}Z"
+    return event
+
+
+@lru_cache(16)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:

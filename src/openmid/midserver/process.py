@@ -99,7 +99,7 @@ def _pid(agent: Path) -> int:
 
 def write_status(agent: Path, status: dict[str, Any]) -> None:
     """What `mid.sh status` shows besides the pid. Holds no secret."""
-    write_atomic(agent / STATUS, json.dumps(status, indent=2).encode(), 0o644)
+    write_atomic(agent / STATUS, json.dumps(status, indent=2).encode(), 0o644, lasting=False)
 
 
 def read_status(agent: Path) -> dict[str, Any]:

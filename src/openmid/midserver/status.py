@@ -36,7 +36,7 @@ class Status:
         """Both files; a disk that is full costs nothing but these."""
         with contextlib.suppress(OSError):
             write_status(self._config.agent, self.now())
-            write_atomic(Path(self._metrics), self._prometheus().encode(), 0o644)
+            write_atomic(Path(self._metrics), self._prometheus().encode(), 0o644, lasting=False)
 
     def now(self) -> dict[str, Any]:
         """As JSON takes it."""
