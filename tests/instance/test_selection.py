@@ -6,8 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from openmid.instance.connections import candidates
+from openmid.instance.folder import Folder
+from openmid.instance.mid.models import MidServer
 from openmid.instance.mid.selection import MOST_COMPARED, Candidate, Requirement, fit, pick
+from openmid.instance.records import clock
+from openmid.instance.records.database import reader
 from openmid.wire.probes import Failure
+
+on_both_databases = True
 
 NOT_LOADED = Failure("keystore_missing", "there is no file /x", "put it there")
 
@@ -119,3 +126,41 @@ def test_those_that_the_profile_does_not_apply_to_are_not_in_question() -> None:
     assert "other" not in refused.message
     both = choose([candidate("a", profile_applies=False)] * 1, Requirement(profile="p", protocol="mauth"), 2)
     assert getattr(both, "code", "") == "profile_does_not_apply"
+
+
+@pytest.fixture
+def enrolled(instance: Folder) -> list[MidServer]:
+    """A hundred MID Servers that were heard of just now."""
+    made = [
+        MidServer(name=f"m{number:03}", validated="true", reported_status="Up", last_refreshed=clock.now())
+        for number in range(100)
+    ]
+    return MidServer.objects.bulk_create(made)
+
+
+def test_of_very_many_mid_servers_a_few_are_read_and_others_each_time(enrolled: list[MidServer]) -> None:
+    connection = reader()
+    seen: set[str] = set()
+    for _ in range(200):
+        connection.known.clear()
+        found = candidates.fitting(connection, Requirement())
+        assert isinstance(found, list)
+        assert len(found) == candidates.SAMPLE
+        seen |= {each.name for each in found}
+    assert len(seen) == len(enrolled)
+
+
+def test_where_few_of_very_many_fit_all_are_read(enrolled: list[MidServer]) -> None:
+    MidServer.objects.exclude(name__in=("m000", "m050", "m099")).update(fips_enforced=False)
+    MidServer.objects.filter(name__in=("m000", "m050", "m099")).update(fips_enforced=True)
+    found = candidates.fitting(reader(), Requirement(require_fips=True))
+    assert isinstance(found, list)
+    assert [each.name for each in found] == ["m000", "m050", "m099"]
+
+
+def test_where_none_of_very_many_fits_the_reason_is_that_of_all(enrolled: list[MidServer]) -> None:
+    MidServer.objects.update(paused=True)
+    found = candidates.fitting(reader(), Requirement())
+    assert isinstance(found, Failure)
+    assert found.code == "mid_server_paused"
+    assert "m000" in found.message

@@ -9,13 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from openmid.instance.mid.addresses import address
-from openmid.instance.mid.selection import Candidate, Requirement, fit, pick
+from openmid.instance.mid.selection import MOST_COMPARED, Candidate, Requirement, fit, pick
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, Row
 from openmid.instance.records.statements import statements
 from openmid.wire.probes import Failure, Timeouts
 
 SQL = statements("openmid.instance.connections", "candidates.sql")
+SAMPLE = 4 * MOST_COMPARED
+"""So many of very many MID Servers are looked at."""
 CLUSTER, SPECIFIC = "specific_mid_cluster", "specific_mid_server"
 
 
@@ -73,8 +75,23 @@ def fitting(connection: Connection, wanted: Requirement) -> list[Candidate] | Fa
     """Those who can make the call, or why nobody can; read once for all calls of a transaction (`forget`)."""
     found: list[Candidate] | Failure | None = connection.known.get(wanted)
     if found is None:
-        found = connection.known[wanted] = fit(_candidates(connection, wanted), wanted, clock.now())
+        found = _sample(connection, wanted) or fit(_all(connection, wanted), wanted, clock.now())
+        connection.known[wanted] = found
     return found
+
+
+def _sample(connection: Connection, wanted: Requirement) -> list[Candidate]:
+    """Of very many MID Servers any of which will do, a few that fit, others each time; none where too few of them do, or
+    where who fits is not a matter of any."""
+    if wanted.mid or wanted.cluster:
+        return []
+    count = connection.first(SQL["agents"])
+    others = (count["agents"] if count else 0) - SAMPLE
+    if others < SAMPLE:
+        return []
+    values = {"profile": wanted.profile, "limit": SAMPLE, "skipped": connection.sequence() % (others + 1)}
+    found = fit(_made(connection, wanted, connection.run(SQL["some_candidates"], **values)), wanted, clock.now())
+    return found if isinstance(found, list) and len(found) >= MOST_COMPARED else []
 
 
 def forget(connection: Connection) -> None:
@@ -82,8 +99,12 @@ def forget(connection: Connection) -> None:
     connection.known.clear()
 
 
-def _candidates(connection: Connection, wanted: Requirement) -> list[Candidate]:
-    rows = connection.run(SQL["candidates"], profile=wanted.profile, mid=wanted.mid, cluster=wanted.cluster)
+def _all(connection: Connection, wanted: Requirement) -> list[Candidate]:
+    values = {"profile": wanted.profile, "mid": wanted.mid, "cluster": wanted.cluster}
+    return _made(connection, wanted, connection.run(SQL["candidates"], **values))
+
+
+def _made(connection: Connection, wanted: Requirement, rows: Iterable[Row]) -> list[Candidate]:
     applications = _names(connection.run(SQL["applications"])) if wanted.application else {}
     capabilities = _capabilities(connection) if wanted.capabilities else {}
     ranges = _ranges(connection) if wanted.address else {}

@@ -26,6 +26,33 @@ LEFT JOIN ecc_agent_cluster AS cluster ON cluster.sys_id = member.cluster_id
 WHERE (:mid = '' OR agent.sys_id = :mid) AND (:cluster = '' OR member.cluster_id = :cluster)
 ORDER BY agent.name;
 
+-- name: agents
+-- How many MID Servers there are.
+SELECT count(*) AS agents FROM ecc_agent;
+
+-- name: some_candidates
+-- As `candidates` for a connection that means all of them: `:limit` of many, those after `:skipped` others.
+SELECT
+    agent.sys_id,
+    agent.name,
+    agent.validated,
+    agent.reported_status,
+    agent.last_refreshed,
+    agent.fips_enforced,
+    agent.paused,
+    agent.profiles_not_loaded,
+    NULL AS place,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM mid_protocol_profile AS profile
+        WHERE profile.sys_id = :profile AND profile.applies_to = 'all'
+    ) OR EXISTS (
+        SELECT 1 FROM mid_protocol_profile_mid_list AS listed
+        WHERE listed.midprotocolprofile_id = :profile AND listed.midserver_id = agent.sys_id
+    ) THEN 1 ELSE 0 END AS profile_applies
+FROM ecc_agent AS agent
+WHERE agent.sys_id IN (SELECT sys_id FROM ecc_agent ORDER BY sys_id LIMIT :limit OFFSET :skipped)
+ORDER BY agent.name;
+
 -- name: statuses
 -- What a MID Server says of its profiles.
 SELECT profile_statuses FROM ecc_agent WHERE sys_id = :sys_id;
