@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -110,3 +111,32 @@ def assert_is_answered(client: socket.socket) -> None:
     while not received.endswith(b"}"):
         received += client.recv(4096)
     assert received.startswith(b"HTTP/1.1 200")
+
+
+class Pieces:
+    """A transport that only notes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.written.append(b"closed")
+
+
+async def test_head_and_body_of_a_small_answer_go_in_one_piece() -> None:
+    transport = Pieces()
+    joined = guard.Joined(transport)  # type: ignore[arg-type]
+    joined.write(b"head ")
+    joined.write(b"body")
+    assert transport.written == []
+    await asyncio.sleep(0)
+    assert transport.written == [b"head body"]
+    joined.write(b"head ")
+    joined.write(large := b"x" * (guard.LARGE + 1))
+    assert transport.written[1:] == [b"head " + large]
+    joined.write(b"last")
+    joined.close()
+    assert transport.written[2:] == [b"last", b"closed"]

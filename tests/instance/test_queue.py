@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from openmid.instance.actions import runner
 from openmid.instance.actions.stranded import why
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.models import EccQueueItem
-from openmid.instance.ecc.writer import writer
+from openmid.instance.ecc.writer import drive, release, writer
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import MidServer
 from openmid.instance.records import clock
@@ -212,6 +214,27 @@ def test_a_failing_unit_takes_no_other_with_it(instance: Folder) -> None:
     with pytest.raises(ValueError, match="on purpose"):
         bad.result(10)
     assert not EccQueueItem.objects.filter(source="fails").exists()
+
+
+async def test_nor_on_an_event_loop(instance: Folder) -> None:
+    probe = RestProbe("https://a")
+
+    def putting(name: str, error: str = "") -> Callable[[Connection], str]:
+        def unit(connection: Connection) -> str:
+            made = "" if error == "at once" else queue.put(connection, probe, MID, "mid1", "", name)
+            if error:
+                raise ValueError(error)
+            return made
+
+        return unit
+
+    driven = drive()
+    units = [putting("first"), putting("refused", "at once"), putting("spoilt", "half way"), putting("last")]
+    first, refused, spoilt, last = await asyncio.gather(*map(driven.done, units), return_exceptions=True)
+    assert (str(refused), str(spoilt)) == ("at once", "half way")
+    sources = await asyncio.to_thread(lambda: {each.sys_id: each.source for each in EccQueueItem.objects.all()})
+    assert sources == {first: "first", last: "last"}
+    await release(driven)
 
 
 def test_the_orm_and_the_writer_write_at_the_same_time(instance: Folder) -> None:
