@@ -21,6 +21,7 @@ with warnings.catch_warnings():
     from spyne.server.wsgi import WsgiApplication
 
 TOKEN = "CANARY-token-3f9c2a71"
+SESSION = "CANARY-session-77b0"
 shown: list[str] = []
 """What callers of /token and /who have shown of themselves."""
 CHUNK = b"0123456789abcdef" * 4096
@@ -67,9 +68,9 @@ def _application() -> Any:
             start("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"access_token": TOKEN, "token_type": "bearer", "expires_in": 3600}).encode()]
         if environ["PATH_INFO"] == "/who":
-            names = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "QUERY_STRING")
+            names = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "QUERY_STRING", "HTTP_X_AUTH_TOKEN", "HTTP_COOKIE")
             shown.append(" ".join(environ.get(name, "") for name in names))
-            start("200 OK", [("Content-Type", "text/plain")])
+            start("200 OK", [("Content-Type", "text/plain"), ("Set-Cookie", f"session={SESSION}")])
             return [b"you are known"]
         if environ["PATH_INFO"] == "/lost":
             start("200 OK", [("Content-Length", "100")])

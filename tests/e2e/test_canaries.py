@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 
 USER = "canary-user"
 RUN = os.getpid()
-CANARIES = {kind: f"CANARY-{kind}/+ä8&qW" for kind in ("basic", "key", "query", "client", "store")}
+TYPED = ("connection", "step", "ad_hoc")
+"""Typed into headers by hand, instead of a credential."""
+CANARIES = {kind: f"CANARY-{kind}/+ä8&qW" for kind in ("basic", "key", "query", "client", "store", *TYPED)}
 TABLES = (
     "http_connection",
     "mid_protocol_profile",
@@ -69,7 +71,26 @@ def spent(standing: Walk, port: int) -> list[Json]:
     )
     found.append(call(standing, f"store_{RUN}", port, mid_protocol_profile=bad["sys_id"]))
     assert found[-1]["steps"][0]["error"]["code"] == "keystore_password"
-    return found
+    return [*found, *typed(standing, port)]
+
+
+def typed(standing: Walk, port: int) -> Iterator[Json]:
+    """Calls whose secrets were written into headers of the connection, of a step, and of the request itself."""
+    api = walk.api(standing)
+    headers = json.dumps([["X-Auth-Token", CANARIES["connection"]]])
+    for name, at in ((f"typed_{RUN}", port), (f"typed_{RUN}_x", 1)):
+        yield call(standing, name, at, additional_http_headers=headers)
+        asked = {"path": "/who", "headers": {"Cookie": CANARIES["ad_hoc"]}}
+        done = api.call("POST", f"/api/v1/connections/{name}/request", asked, {"Prefer": "wait=60"})
+        yield done
+        yield api.call("POST", f"/api/v1/executions/{done['sys_id']}/run-again", {}, {"Prefer": "wait=60"})
+        written = [["Authorization", CANARIES["step"]], ["Cookie", "{{steps.First.headers.Set-Cookie}}"]]
+        first = {"name": "First", "connection_alias": name, "resource_path": "/who", "on_failure": "continue"}
+        api.call(
+            "POST", "/api/v1/actions", {"name": name, "steps": [first, first | {"name": "Then", "headers": written}]}
+        )
+        api.call("POST", f"/api/v1/actions/{name}/publish", {})
+        yield api.call("POST", f"/api/v1/actions/{name}/execute", {}, {"Prefer": "wait=60"})
 
 
 def forms(standing: Walk) -> Iterator[tuple[str, bytes]]:
@@ -77,6 +98,7 @@ def forms(standing: Walk) -> Iterator[tuple[str, bytes]]:
     assert standing.certificates
     secrets = CANARIES | {
         "token": soap_partner.TOKEN,
+        "session": soap_partner.SESSION,
         "keystore": standing.certificates.password,
         "administrator": standing.admin_password,
     }
@@ -108,7 +130,9 @@ def test_the_partner_has_seen_them_all(standing: Walk, spent: list[Json]) -> Non
     assert quote(CANARIES["query"], safe="") in seen
     assert f"Bearer {soap_partner.TOKEN}" in seen
     # The bytes of a header, as WSGI shows them (PEP 3333).
-    assert CANARIES["key"].encode().decode("latin-1") in seen
+    for kind in ("key", *TYPED):
+        assert CANARIES[kind].encode().decode("latin-1") in seen, kind
+    assert f"session={soap_partner.SESSION}" in seen
     assert any(
         kind in seen
         for kind in (_base64(f"{USER}:{CANARIES['client']}"), _base64(f"{USER}:{quote(CANARIES['client'], safe='')}"))
@@ -138,6 +162,10 @@ def test_none_is_answered(standing: Walk, spent: list[Json]) -> None:
     api = walk.api(standing)
     for details in spent:
         assert leaks(standing, details["action"], json.dumps(details, ensure_ascii=False).encode()) == []
+    for path in (f"/api/v1/actions/typed_{RUN}", f"/api/v1/actions/typed_{RUN}_x"):
+        shown = api.call("GET", path)
+        assert "********" in json.dumps(shown)
+        assert leaks(standing, path, json.dumps(shown, ensure_ascii=False).encode()) == []
     for table in TABLES:
         rows = api.call("GET", f"/api/now/table/{table}?sysparm_limit=1000")
         assert rows["result"] or table == "ecc_agent_issue"

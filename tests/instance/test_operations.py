@@ -50,7 +50,7 @@ def test_after_a_rotation_only_the_new_key_opens(instance: Folder, profile: MidP
 def test_a_rotation_that_was_killed_half_way_has_lost_nothing(
     instance: Folder, profile: MidProtocolProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(model: object) -> int:
+    def killed(model: object, known: object) -> int:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

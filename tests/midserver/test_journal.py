@@ -21,7 +21,7 @@ CANARY = "canary-of-the-partner"
 
 
 def job(name: str) -> Job:
-    return Job(name, f"lease-{name}", 60, Raw(encode(RestProbe("https://a"))))
+    return Job(name, f"lease-{name}", 60, Raw(encode(RestProbe("https://a", headers=[("Cookie", CANARY)]))))
 
 
 def result(name: str, body: str = CANARY) -> JobResult:

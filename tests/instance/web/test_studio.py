@@ -13,6 +13,7 @@ from django.urls import reverse
 from openmid.diagnosis.briefly import BRIEFLY
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
+from openmid.instance.records.header_secrets import opened
 from openmid.instance.web.studio_forms import StepPageForm
 
 Page = Callable[..., str]
@@ -81,6 +82,26 @@ def test_a_step_is_changed_and_deleted(admin: Client, action: Action, alias: Con
     assert (step.method, step.headers, step.sys_mod_count) == ("GET", [], 1)
     admin.post(editor(action, step.pk), {"_delete_step": "1"})
     assert not Step.objects.exists()
+
+
+def test_a_secret_header_is_written_and_never_shown(
+    admin: Client, page: Page, action: Action, alias: ConnectionAlias
+) -> None:
+    headers = {"headers-name": ["Authorization", "Accept"], "headers-value": ["geheim 1", "a/b"]}
+    admin.post(editor(action), rest(alias, **headers))
+    step = Step.objects.get()
+    shown = page("actions_action_change", action.pk, step=step.pk)
+    assert shown.count('value="********"') == 1
+    assert "geheim" not in shown
+    assert "geheim" not in str(step.headers)
+    masked = {"headers-name": ["Accept", "Authorization"], "headers-value": ["c/d", "********"]}
+    admin.post(editor(action, step.pk), rest(alias, **masked))
+    step.refresh_from_db()
+    assert opened(step.headers) == [("Accept", "c/d"), ("Authorization", "geheim 1")]
+    refused = admin.post(editor(action, step.pk), rest(alias, **masked | {"headers-name": ["Accept", "Cookie"]}))
+    assert refused.context["form"].errors["headers"] == [
+        "Enter the value of Cookie: asterisks stand for a stored one, and there is none."
+    ]
 
 
 @pytest.mark.parametrize(

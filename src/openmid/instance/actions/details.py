@@ -28,7 +28,6 @@ secrets are shown as asterisks.
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from typing import Any
 
@@ -38,15 +37,11 @@ from openmid.instance.actions import step_log
 from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.progress import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
-from openmid.instance.records import clock
+from openmid.instance.records import clock, header_secrets
 from openmid.instance.records.database import Row, reader
 from openmid.wire.probes import EarlierAttempt, ProbeResult, SoapProbe
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
-SECRET_HEADERS = re.compile(
-    r"auth(?!enticate)|cookie|token|secret|passw|credential|api-?key|subscription-key|signature"
-)
-MASK = "********"
 
 
 def state(sys_id: str) -> str:
@@ -131,7 +126,7 @@ def _configuration(planned: Plan) -> dict[str, Any]:
         "resource_path": planned.resource_path,
         "method": probe.method if probe else "",
         "url": probe.url if probe else "",
-        "headers": _masked(probe.headers) if probe else [],
+        "headers": header_secrets.masked(probe.headers) if probe else [],
         "query": probe.query if probe else [],
         "body": probe.body if probe else "",
         "attachment": msgspec.to_builtins(probe.attachment) if probe and probe.attachment else None,
@@ -148,7 +143,7 @@ def _output(result: ProbeResult | None) -> dict[str, Any]:
         return {}
     return {
         "status_code": result.status_code,
-        "headers": _masked(result.headers),
+        "headers": header_secrets.masked(result.headers),
         "body": result.body,
         "body_is_base64": result.body_is_base64,
         "attachment": msgspec.to_builtins(result.attachment) if result.attachment else None,
@@ -202,15 +197,6 @@ def _attempt(earlier: EarlierAttempt) -> dict[str, Any]:
         "error": msgspec.to_builtins(failure) if failure else None,
         "waited_ms": earlier.waited_ms,
     }
-
-
-def _masked(headers: list[tuple[str, str]]) -> list[list[str]]:
-    return [[name, MASK if _is_secret(name) else value] for name, value in headers]
-
-
-@lru_cache(1024)
-def _is_secret(header: str) -> bool:
-    return SECRET_HEADERS.search(header.lower()) is not None
 
 
 def _duration(start: int | None, end: int | None) -> float | None:

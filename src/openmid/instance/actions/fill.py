@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from openmid.instance.actions import pills
 from openmid.instance.connections import header_fields
 from openmid.instance.errors import InstanceError
+from openmid.instance.records import header_secrets
 from openmid.wire.probes import Attachment, HttpProbe, Part
 
 BodyKind = Literal["text", "json", "form", "multipart", "binary"]
@@ -102,14 +103,23 @@ def filled(template: Template, probe: HttpProbe, values: Mapping[str, Any], look
 
 
 def _headers(template: Template, values: Mapping[str, Any]) -> Pairs:
-    found = [(name, pills.plain(value, values)) for name, value in template.headers]
-    try:
-        header_fields.headers(found)
-    except ValidationError as error:
-        raise FillError(" ".join(error.messages), "look at the value given") from None
+    """The headers, each filled in unless it is sealed, and secret ones sealed."""
+    filled = [
+        value if header_secrets.is_sealed(value) else _header(name, value, values) for name, value in template.headers
+    ]
+    found = header_secrets.sealed([(name, value) for (name, _), value in zip(template.headers, filled, strict=True)])
     kind = {"json": "application/json", "form": "application/x-www-form-urlencoded"}.get(template.body_kind)
     named = {name.lower() for name, _ in found}
     return found if kind is None or "content-type" in named else [*found, ("Content-Type", kind)]
+
+
+def _header(name: str, value: str, values: Mapping[str, Any]) -> str:
+    found = pills.plain(value, values)
+    try:
+        header_fields.headers([(name, found)])
+    except ValidationError as error:
+        raise FillError(" ".join(error.messages), "look at the value given") from None
+    return found
 
 
 def _body(template: Template, values: Mapping[str, Any]) -> str:

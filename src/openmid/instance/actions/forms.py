@@ -8,6 +8,7 @@ from django import forms
 
 from openmid.instance.actions import references
 from openmid.instance.actions.models import Action, Step
+from openmid.instance.connections import header_fields
 
 OPTIONS = (
     "type",
@@ -57,6 +58,10 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when i
         super().__init__(*arguments, **options)
         for name in OPTIONS:
             self.fields[name].required = False
+
+    def clean_headers(self) -> Any:
+        """Masked ones stay what they were."""
+        return header_fields.kept(self.cleaned_data["headers"], self.instance.headers)
 
     def clean(self) -> dict[str, Any]:
         """An option that is left empty is the usual one."""

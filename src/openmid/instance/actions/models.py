@@ -8,11 +8,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
-from openmid.instance.actions import validation
+from openmid.instance.actions import pills, validation
+from openmid.instance.connections import header_fields
 from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
 from openmid.instance.connections.validation import base_url
 from openmid.instance.ecc.models import WrittenByTheQueue
 from openmid.instance.records.base import Record
+from openmid.instance.records.header_secrets import HeadersField
 
 MOST_RETRIES = 20
 MOST_RETRY_MS = 600_000
@@ -140,8 +142,8 @@ class Step(Record):
     resource_path = models.CharField(
         "Resource path", max_length=2048, blank=True, default="", validators=[validation.step_path]
     )
-    headers: models.JSONField[Any, Any] = models.JSONField(
-        "Headers", default=list, blank=True, validators=[validation.headers]
+    headers = HeadersField(
+        "Headers", default=list, blank=True, validators=[header_fields.stored], unless=pills.has_pills
     )
     query: models.JSONField[Any, Any] = models.JSONField(
         "Query parameters", default=list, blank=True, validators=[validation.query]

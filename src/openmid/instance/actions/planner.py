@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from openmid.fips import keys
-from openmid.instance.actions import fill
+from openmid.instance.actions import fill, pills
 from openmid.instance.actions.outputs import Output
 from openmid.instance.connections import candidates
 from openmid.instance.errors import InstanceError
 from openmid.instance.mid.selection import Requirement
+from openmid.instance.records import header_secrets
 from openmid.wire.probes import Attachment, Failure, Probe, RestProbe, RetryPolicy, SoapProbe
 
 MAX_REDIRECTS = 5
@@ -73,7 +74,7 @@ def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
         goes_on=goes_on,
         outputs=msgspec.convert(_list(row, "outputs"), list[Output]),
     )
-    template, probe = _template(row, base_url), _probe(row)
+    template, probe = _template(row, base_url, literal), _probe(row)
     if literal:
         return msgspec.structs.replace(planned, probe=fill.shown(template, probe))
     return _with_request(planned, template, probe)
@@ -93,12 +94,13 @@ def _none(sys_id: str) -> Attachment:
     raise fill.FillError(f"there is no attachment {sys_id}")
 
 
-def _template(row: Mapping[str, Any], base_url: str) -> fill.Template:
+def _template(row: Mapping[str, Any], base_url: str, literal: bool) -> fill.Template:
     soap = row.get("type") == "SOAP"
+    headers = candidates.headers(row, _pairs(row, "headers"))
     return fill.Template(
         base_url=base_url,
         path=row["resource_path"],
-        headers=candidates.headers(row, _pairs(row, "headers")),
+        headers=header_secrets.sealed(headers, None if literal else pills.has_pills),
         query=_pairs(row, "query"),
         body_kind=row.get("body_kind") or "text",
         content="xml" if soap else "text",

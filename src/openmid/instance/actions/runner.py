@@ -25,7 +25,7 @@ from openmid.instance.connections import candidates
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
-from openmid.instance.records import clock
+from openmid.instance.records import clock, header_secrets
 from openmid.instance.records.database import Connection, Row, new_id
 from openmid.wire.messages import JobResult, Released, ResultsAnswer
 from openmid.wire.probes import Failure
@@ -200,7 +200,7 @@ def take(connection: Connection, mid: str, results: list[JobResult], released: l
     """Record the results that the MID Server `mid` delivers and the jobs that it gives back; move their executions on."""
     answer = ResultsAnswer([], [])
     for each in results:
-        outcome, response = queue.complete(connection, mid, each)
+        outcome, response = queue.complete(connection, mid, _kept(each))
         (answer.late if outcome == "late" else answer.accepted).append(each.sys_id)
         if outcome == "accepted":
             _end_answered(connection, mid, each, response)
@@ -209,6 +209,21 @@ def take(connection: Connection, mid: str, results: list[JobResult], released: l
         if lost is not None:
             _end_lost(connection, lost.sys_id, failures.LOST[lost.error])
     return answer
+
+
+def _kept(answered: JobResult) -> JobResult:
+    """A result as it is kept: secrets in its headers are sealed."""
+    headers = header_secrets.sealed_answer(answered.result.headers)
+    if headers is answered.result.headers:
+        return answered
+    return msgspec.structs.replace(answered, result=msgspec.structs.replace(answered.result, headers=headers))
+
+
+def unreadable(connection: Connection, jobs: dict[str, Failure]) -> None:
+    """End jobs, by sys_id, whose secrets nobody can open."""
+    for sys_id, failure in jobs.items():
+        queue.fail(connection, sys_id, failure.code)
+        _end_lost(connection, sys_id, failure)
 
 
 def lapse(connection: Connection) -> int:

@@ -11,6 +11,7 @@ import msgspec
 from openmid.instance.actions import fill, inputs, outputs, pills
 from openmid.instance.actions.planner import Plan
 from openmid.instance.errors import InstanceError
+from openmid.instance.records import header_secrets
 from openmid.instance.records.database import Connection
 from openmid.instance.records.statements import statements
 from openmid.wire.probes import Attachment, Failure, ProbeResult
@@ -33,7 +34,7 @@ def _brought(found: str, result: str | None) -> dict[str, Any]:
     answer = msgspec.json.decode(result, type=ProbeResult) if result else ProbeResult(started=0)
     return {
         "status_code": answer.status_code,
-        "headers": {name.lower(): value for name, value in reversed(answer.headers)},
+        "headers": {name.lower(): value for name, value in reversed(header_secrets.readable(answer.headers))},
         "body": body(answer),
         "attachment": answer.attachment.sys_id if answer.attachment else None,
         "outputs": json.loads(found),

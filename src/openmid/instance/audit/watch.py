@@ -11,7 +11,9 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 
 from openmid.instance.audit import trail
 from openmid.instance.audit.models import Event
+from openmid.instance.records import header_secrets
 from openmid.instance.records.base import SYS_COLUMNS, Record
+from openmid.instance.records.header_secrets import HeadersField
 from openmid.instance.records.secrets import EncryptedField
 
 SECRET = frozenset({"password", "token_hash", "credential_hash", "previous_credential_hash", "totp_secret"})
@@ -67,6 +69,9 @@ def _plain(field: models.Field[Any, Any], value: Any) -> str:
 def _pair(field: models.Field[Any, Any], old: Any, new: Any) -> tuple[str, str]:
     if field.name in SECRET or isinstance(field, EncryptedField):
         return ("", SET) if not old else (CHANGED, CHANGED if new else "(removed)")
+    if isinstance(field, HeadersField):
+        before, after = (str(header_secrets.masked_where_sealed(each or [])) for each in (old, new))
+        return before, f"{after} {CHANGED}" if after == before else after
     return _plain(field, old), _plain(field, new)
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from openmid.instance.actions import runner
+from openmid.instance.actions import job_secrets, runner
 from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_thread
 from openmid.instance.connections import candidates, distribution
 from openmid.instance.ecc import queue
@@ -254,9 +254,17 @@ async def claim(request: Request) -> Response:
                     return Json(ClaimAnswer(now.configuration))
                 answer = await _jobs(key, unit, woken, max(0.0, until - loop.time()))
                 if answer.jobs or answer.cancel or (answer.configuration and loop.time() >= until):
-                    return Json(answer)
+                    return Json(await _opened(answer))
     finally:
         gone.cancel()
+
+
+async def _opened(answer: ClaimAnswer) -> ClaimAnswer:
+    """The answer with the secrets of its jobs' headers; a job whose secrets do not open ends here."""
+    jobs, lost = job_secrets.opened(answer.jobs)
+    if lost:
+        await writer().done(lambda connection: runner.unreadable(connection, lost))
+    return answer if jobs is answer.jobs else msgspec.structs.replace(answer, jobs=jobs)
 
 
 async def _gone(request: Request) -> None:

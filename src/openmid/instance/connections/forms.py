@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
+from openmid.instance.connections import header_fields
 from openmid.instance.connections.credentials import OfOneKind
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
 
@@ -121,8 +122,8 @@ class HttpConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # not gene
             self.cleaned_data[name] = self.cleaned_data[name] or 0
 
     def clean_additional_http_headers(self) -> Any:
-        """No headers are an empty list."""
-        return self.cleaned_data["additional_http_headers"] or []
+        """No headers are an empty list; masked ones stay what they were."""
+        return header_fields.kept(self.cleaned_data["additional_http_headers"], self.instance.additional_http_headers)
 
     def _post_clean(self) -> None:
         """A field whose own check failed says that one sentence: what the model misses then is only its consequence."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+
+from openmid.instance.records import header_secrets
 
 _TOKEN = re.compile(r"\A[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
@@ -35,6 +38,31 @@ def headers(value: Any) -> None:
         header_name(name)
         if _CONTROL.search(text):
             raise ValidationError(f"The value of header {name} has a line break or another control character in it.")
+
+
+def stored(value: Any) -> None:
+    """Header fields of a record: as `headers`, or sealed."""
+    headers([(name, "" if header_secrets.is_sealed(text) else text) for name, text in pairs(value)])
+
+
+def kept(value: Any, before: Iterable[Sequence[str]]) -> list[list[str]]:
+    """What somebody wrote over the headers `before`: where a value is masked it is the stored one of that name, in order.
+
+    Raises:
+        ValidationError: no header fields, or nothing is stored under a masked one.
+    """
+    known = [(name.lower(), text) for name, text in before if header_secrets.is_sealed(text)]
+    found = []
+    for name, text in pairs(value or []):
+        mine = [each for each in known if each[0] == name.lower() and text in (header_secrets.MASK, each[1])]
+        if mine:
+            known.remove(mine[0])
+        elif text == header_secrets.MASK and header_secrets.is_secret(name):
+            raise ValidationError(f"Enter the value of {name}: asterisks stand for a stored one, and there is none.")
+        else:
+            headers([(name, text)])
+        found.append([name, mine[0][1] if mine else text])
+    return found
 
 
 def header_name(name: str) -> None:

@@ -13,6 +13,7 @@ from openmid.instance.connections import header_fields, validation
 from openmid.instance.connections.credentials import Credential
 from openmid.instance.mid.models import MidApplication, MidCapability, MidCluster, MidServer
 from openmid.instance.records.base import Record
+from openmid.instance.records.header_secrets import HeadersField
 from openmid.instance.records.secrets import EncryptedField
 
 PORT = [MinValueValidator(1, "A port is 1 to 65535."), MaxValueValidator(65535, "A port is 1 to 65535.")]
@@ -216,13 +217,12 @@ class HttpConnection(Record):
         on_delete=models.PROTECT,
         help_text="What a call says of itself besides the client certificate.",
     )
-    additional_http_headers: models.JSONField[Any, Any] = models.JSONField(
+    additional_http_headers = HeadersField(
         "Additional HTTP headers",
         default=list,
         blank=True,
-        validators=[header_fields.headers],
-        help_text="Sent with every call of this connection, unless a step sets the same header. Everybody who sees "
-        "the connection sees them: secrets belong into a credential.",
+        validators=[header_fields.stored],
+        help_text="Sent with every call of this connection, unless a step sets the same header.",
     )
     ca_certificates = models.TextField(
         "CA certificates",

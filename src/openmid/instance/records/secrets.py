@@ -9,7 +9,11 @@ bind it to its table, column and sys_id: a value that is copied to another recor
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -48,12 +52,61 @@ KEY = "field.key"
 
 def _ciphers() -> list[Any]:
     """One for each key, the current one first."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     folder = settings.OPENMID_FOLDER
     if folder is None:
         raise FolderError("there is no instance folder", "set OPENMID_INSTANCE_DIR")
+    return _of_file(folder, _version(f"{folder}/secrets/{KEY}"))
+
+
+@lru_cache(1)
+def _of_file(folder: Path, version: tuple[int, int, int]) -> list[Any]:
+    """Those of the file as it is in this version."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     return [AESGCM(bytes.fromhex(key)) for key in Folder(folder).secret(KEY).split()]
+
+
+def _version(path: str) -> tuple[int, int, int]:
+    """What changes when somebody puts another file there. Asked for each secret, so without the comfort of Path."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return (0, 0, 0)  # whoever reads it says why
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def encrypt(clear: str, bound: bytes) -> str:
+    """`clear` under the current key, bound to what `bound` says."""
+    return _encrypted(_ciphers()[0], clear, bound)
+
+
+def _encrypted(cipher: Any, clear: str, bound: bytes) -> str:
+    nonce = keys.random_bytes(NONCE_BYTES)
+    return PREFIX + base64.b64encode(nonce + cipher.encrypt(nonce, clear.encode(), bound)).decode()
+
+
+def decrypt(stored: str, bound: bytes) -> str | None:
+    """What `encrypt` was given; None: it does not open."""
+    raw = _raw(stored)
+    return next((clear for cipher in _ciphers() if (clear := _opened(cipher, raw, bound)) is not None), None)
+
+
+def under_current_key(stored: str, bound: bytes) -> str | None:
+    """The same under the current key; None where it is, or does not open at all."""
+    current, *others = _ciphers()
+    raw = _raw(stored)
+    if _opened(current, raw, bound) is not None:
+        return None
+    clear = next((clear for cipher in others if (clear := _opened(cipher, raw, bound)) is not None), None)
+    return None if clear is None else _encrypted(current, clear, bound)
+
+
+def _raw(stored: str) -> bytes:
+    """Nonce, ciphertext and tag; nothing where it is none of ours."""
+    try:
+        return base64.b64decode(stored.removeprefix(PREFIX), validate=True)
+    except binascii.Error:
+        return b""
 
 
 def _bound(record: Record, column: str) -> bytes:
@@ -62,9 +115,7 @@ def _bound(record: Record, column: str) -> bytes:
 
 def conceal(record: Record, column: str, clear: str) -> Ciphertext:
     """`clear` encrypted as the `column` of `record`."""
-    nonce = keys.random_bytes(NONCE_BYTES)
-    sealed = _ciphers()[0].encrypt(nonce, clear.encode(), _bound(record, column))
-    return Ciphertext(PREFIX + base64.b64encode(nonce + sealed).decode())
+    return Ciphertext(encrypt(clear, _bound(record, column)))
 
 
 def reveal(record: Record, column: str) -> str:
@@ -76,11 +127,9 @@ def reveal(record: Record, column: str) -> str:
     stored = getattr(record, column)
     if not isinstance(stored, Ciphertext):
         return str(stored)
-    raw = base64.b64decode(stored.removeprefix(PREFIX))
-    for cipher in _ciphers():
-        clear = _opened(cipher, raw, _bound(record, column))
-        if clear is not None:
-            return clear
+    clear = decrypt(stored, _bound(record, column))
+    if clear is not None:
+        return clear
     raise SecretError(
         f"{column} of {record._meta.verbose_name} {record} does not open with this instance's key",
         "enter it again, or restore secrets/field.key from the backup that belongs to this database",
@@ -92,7 +141,7 @@ def _opened(cipher: Any, raw: bytes, bound: bytes) -> str | None:
 
     try:
         clear: bytes = cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound)
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # changed, or cut off
         return None
     return clear.decode()
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from openmid.instance.actions.forms import StepForm
 from openmid.instance.actions.models import Action, Step
 from openmid.instance.connections.models import ConnectionAlias
+from openmid.instance.records.header_secrets import masked_where_sealed
 from openmid.instance.table_api.problems import BadInputError, invalid
 
 TEXTS = {"name": "", "resource_path": "", "body": "", "on_failure": "stop", "save_as": ""}
@@ -35,14 +36,14 @@ RETRY = {
 """A retry policy's members, and the step's columns."""
 
 
-def add(made: Action, number: int, sent: dict[str, Any]) -> None:
-    """A step of a draft, as a document has it.
+def add(made: Action, number: int, sent: dict[str, Any], before: list[list[str]]) -> None:
+    """A step of a draft, as a document has it; over the headers `before`.
 
     Raises:
         BadInputError: names the member.
     """
     where = f"steps[{number - 1}]"
-    form = StepForm(_columns(where, sent), instance=Step(action=made, order=number))
+    form = StepForm(_columns(where, sent), instance=Step(action=made, order=number, headers=before))
     if not form.is_valid():
         names = {"inline_url": "base_url"} | {column: f"retry.{name}" for name, column in RETRY.items()}
         raise invalid(
@@ -122,5 +123,6 @@ def shown(step: Step) -> dict[str, Any]:
         **where,
         "base_url": step.base_url,
         **{name: getattr(step, name) for name in PLAIN if name in STEP[step.type]},
+        "headers": masked_where_sealed(step.headers),
         "retry": {name: getattr(step, column) for name, column in RETRY.items()},
     }

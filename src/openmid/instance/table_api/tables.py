@@ -36,6 +36,7 @@ from openmid.instance.mid.models import (
 )
 from openmid.instance.records import clock
 from openmid.instance.records.base import SYS_COLUMNS, Record
+from openmid.instance.records.header_secrets import HeadersField, masked_where_sealed
 from openmid.instance.records.secrets import EncryptedField
 from openmid.instance.table_api.problems import BadInputError, invalid
 
@@ -171,6 +172,8 @@ def _value(record: Record, name: str, field: models.Field[Any, Any], link: str, 
         if not value or not with_links:
             return value
         return {"link": f"{link}/{field.related_model._meta.db_table}/{value}", "value": value}
+    if isinstance(field, HeadersField):
+        return _text(masked_where_sealed(getattr(record, name)))
     value = getattr(record, name)
     if name in MICROSECONDS and value is not None:
         value = clock.moment(value)

@@ -60,8 +60,8 @@ class HttpConnectionPageForm(HttpConnectionForm):
     )
     additional_http_headers = PairsField(
         "Additional HTTP headers",
-        "Sent with every call of this connection, unless a step sets the same header. Everybody who sees the connection "
-        "sees them: secrets belong into a credential.",
+        "Sent with every call of this connection, unless a step sets the same header. The value of a secret one "
+        "(Authorization, Cookie, X-Api-Key, …) is stored encrypted and never shown again.",
     )
 
     class Meta(HttpConnectionForm.Meta):

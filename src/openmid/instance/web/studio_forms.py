@@ -101,7 +101,12 @@ class StatusesField(forms.CharField):
 class StepPageForm(StepForm):
     """A step's form as a page: headers, query parameters, form fields, parts and outputs are rows."""
 
-    headers = PairsField("Headers", "Sent in this order, duplicates too. Everybody who sees the action sees them.")
+    headers = PairsField(
+        "Headers",
+        "Sent in this order, duplicates too. The value of a secret one (Authorization, Cookie, X-Api-Key, …) is stored "
+        "encrypted and never shown again, unless it has a data pill; what a connection needs for every call belongs in its "
+        "credential.",
+    )
     query = PairsField("Query parameters", "Sent in this order, duplicates too; percent-encoded.")
     form = PairsField("Form fields", "Sent in this order, duplicates too.")
     parts = RowsField(

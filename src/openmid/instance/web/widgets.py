@@ -12,6 +12,7 @@ from django.db.models import ManyToOneRel
 from django.forms import Field, Widget
 from django.urls import reverse
 
+from openmid.instance.records.header_secrets import MASK, is_sealed
 from openmid.instance.web.unfolded import CheckboxList
 
 if TYPE_CHECKING:
@@ -164,4 +165,4 @@ def _cell(value: Any) -> str:
 
 
 def _rows(value: Any) -> list[tuple[str, str]]:
-    return [(str(left), str(right)) for left, right in value or []]
+    return [(str(left), MASK if is_sealed(str(right)) else str(right)) for left, right in value or []]
