@@ -87,6 +87,24 @@ def test_imports_are_found_by_name_and_never_fetched() -> None:
         wsdl.operations({"shop.wsdl": local})
 
 
+def test_documents_of_one_name_are_told_apart_by_their_place() -> None:
+    other = '<xs:schema><xs:import namespace="urn:other" schemaLocation="b/types.xsd"/></xs:schema>'
+    whole = document(other + other.replace("urn:other", "urn:types").replace("b/", "a/"))
+    empty = b'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:other"/>'
+    both = {"https://h/x/a/types.xsd": XSD.encode(), "https://h/x/b/types.xsd": empty}
+    for documents in (both, dict(reversed(both.items()))):
+        assert len(wsdl.operations({"https://h/x/shop?wsdl": whole, **documents})) == 1
+    with pytest.raises(wsdl.WsdlError, match=r"imports types\.xsd, and several documents are called so") as told:
+        wsdl.operations({"https://h/y/shop?wsdl": whole, **both})
+    assert "by its address" in told.value.hint
+
+
+def test_files_of_one_name_are_refused() -> None:
+    assert wsdl.chosen([("a.wsdl", b"1"), ("b.xsd", b"2")]) == {"a.wsdl": b"1", "b.xsd": b"2"}
+    with pytest.raises(wsdl.WsdlError, match=r"two of the files are called b\.xsd"):
+        wsdl.chosen([("a.wsdl", b"1"), ("b.xsd", b"2"), ("b.xsd", b"3")])
+
+
 LAUGHS = b'<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><definitions>&c;</definitions>'
 
 

@@ -55,6 +55,20 @@ def test_it_comes_through_the_mid_server_with_what_it_imports(post: Post, alias:
     assert ":Order" in operation["envelope"]
 
 
+def test_documents_of_one_name_in_two_folders_are_two(post: Post, alias: Callable[[], str], mid: Mid) -> None:
+    (first,) = post("fetch", alias=alias(), address="/ws/orders?wsdl")["executions"]
+    other = IMPORT.format("../b/types.xsd").replace("urn:types", "urn:other")
+    mid.deliver(mid.job(), body=document(IMPORT.format("/soap/a/types.xsd") + other).decode())
+    everything = post("fetched", executions=[first])["executions"]
+    bodies = {"a": XSD, "b": '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:other"/>'}
+    for folder in ("a", "b"):
+        job = mid.job()
+        assert job.decoded().url == f"mauth://partner.example/soap/{folder}/types.xsd"
+        mid.deliver(job, body=bodies[folder])
+    (operation,) = post("fetched", executions=everything)["operations"]
+    assert ":Order" in operation["envelope"]
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from lxml import etree
@@ -19,6 +20,10 @@ MAX_NODES = 2_000
 """Elements of one envelope."""
 ENVELOPES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 MANY = "unbounded"
+NOWHERE = "https://documents.invalid"
+"""Where documents lie that have only a file name (RFC 2606, section 2)."""
+
+WITH_FOLDERS = "fetch the WSDL by its address: there folders tell them apart"
 _XSD = "http://www.w3.org/2001/XMLSchema"
 IMPORTS = (
     "{http://schemas.xmlsoap.org/wsdl/}import",
@@ -45,7 +50,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 def operations(documents: Mapping[str, bytes]) -> list[Operation]:
-    """The operations of all SOAP ports. `documents`: by file name, the WSDL first, then what it imports.
+    """The operations of all SOAP ports. `documents`: by URL or file name, the WSDL first, then what it imports.
 
     Raises:
         WsdlError: too large, no WSDL, a DOCTYPE, or an import that is not among them.
@@ -56,14 +61,14 @@ def operations(documents: Mapping[str, bytes]) -> list[Operation]:
     settings = zeep.Settings(forbid_dtd=True, forbid_entities=True)
     try:
         transport: Any = _Closed(documents)
-        document = zeep.wsdl.Document(next(iter(documents)), transport, settings=settings)
+        document = zeep.wsdl.Document(_whole(next(iter(documents))), transport, settings=settings)
         return list(_operations(document))
     except WsdlError:
         raise
     except zeep.exceptions.DTDForbidden:
         raise WsdlError("the document has a DOCTYPE", "remove it: a WSDL needs none") from None
     except (zeep.exceptions.Error, etree.Error, RecursionError) as error:
-        said = " ".join(str(getattr(error, "message", "") or error).split())[:300]
+        said = " ".join(str(getattr(error, "message", "") or error).replace(f"{NOWHERE}/", "").split())[:300]
         raise WsdlError(f"the WSDL cannot be read: {said or type(error).__name__}", "look at the document") from None
     except Exception as error:
         # zeep answers some broken documents with KeyError, AttributeError, TypeError
@@ -88,6 +93,20 @@ def imports(raw: bytes, name: str) -> list[str]:
     return [location.strip() for location in found if location]
 
 
+def chosen(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """The documents that somebody chose, by their file names.
+
+    Raises:
+        WsdlError: two of them have the same.
+    """
+    documents: dict[str, bytes] = {}
+    for name, raw in files:
+        if name in documents:
+            raise WsdlError(f"two of the files are called {name}", WITH_FOLDERS)
+        documents[name] = raw
+    return documents
+
+
 def ordered(documents: Mapping[str, bytes]) -> dict[str, bytes]:
     """The same documents, the WSDL that defines a service first: files come in a browser's own order."""
     return dict(sorted(documents.items(), key=lambda each: not _SERVICE.search(each[1])))
@@ -104,25 +123,45 @@ def _bounded(documents: Mapping[str, bytes]) -> None:
 
 
 class _Closed:
-    """zeep's transport: what was given, and nothing else. An import is found by its file name."""
+    """zeep's transport: what was given, and nothing else. An import is found by its place; else by its file name, where
+    only one has it: files that somebody chose do not say in which folders they belong."""
 
     def __init__(self, documents: Mapping[str, bytes]) -> None:
         self._first = next(iter(documents.values()))
-        self._by_name = {_name(name): raw for name, raw in documents.items()}
+        self._by_place = {_place(_whole(name)): raw for name, raw in documents.items()}
+        self._by_name: dict[str, list[bytes]] = {}
+        for name, raw in documents.items():
+            self._by_name.setdefault(_name(name), []).append(raw)
         self._entered = False
 
     def load(self, url: Any) -> bytes:
         if not self._entered:
             self._entered = True
             return self._first
-        found = self._by_name.get(_name(str(url)))
-        if found is None:
-            raise WsdlError(f"the WSDL imports {_name(str(url))}, which is not there", "choose that file too")
-        return found
+        found, name = self._by_place.get(_place(str(url))), _name(str(url))
+        if found is not None:
+            return found
+        named = self._by_name.get(name, [])
+        if len(named) > 1:
+            raise WsdlError(f"the WSDL imports {name}, and several documents are called so", WITH_FOLDERS)
+        if not named:
+            raise WsdlError(f"the WSDL imports {name}, which is not there", "choose that file too")
+        return named[0]
+
+
+def _whole(name: str) -> str:
+    """A URL, also for a document that has only a file name."""
+    return name if "://" in name else f"{NOWHERE}/{name.replace('#', '%23').lstrip('/')}"
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Path and query: the host was its MID Server's choice already."""
+    parts = urlsplit(url.replace("\\", "/"))
+    return unquote(parts.path), parts.query
 
 
 def _name(url: str) -> str:
-    """The last part of a URL or path, query included: `a/b.xsd` and `http://h/b.xsd` are one file."""
+    """The last part of a URL or path, query included: `a/b.xsd` and `http://h/b.xsd` are called the same."""
     path, _, query = url.partition("?")
     return posixpath.basename(path.replace("\\", "/")) + (f"?{query}" if query else "")
 

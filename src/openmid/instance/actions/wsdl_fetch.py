@@ -80,7 +80,8 @@ def progress(executions: list[str], user: str) -> Progress:
     if missing:
         alias = _step(found[0])["configuration"]["connection_alias"]
         return Progress([*executions, *(begin(alias, address, user) for address in missing)])
-    return Progress(executions, wsdl.operations(documents))
+    urls = [_as_https(str(_step(each)["configuration"]["url"])) for each in found]
+    return Progress(executions, wsdl.operations(dict(zip(urls, documents.values(), strict=True))))
 
 
 def _own(sys_id: str, user: str) -> dict[str, Any]:

@@ -164,7 +164,8 @@ class ActionAdmin(Admin):
             raise PermissionDenied
         files = request.FILES.getlist("documents")
         try:
-            found = wsdl.operations(wsdl.ordered({str(each.name): each.read(wsdl.MAX_BYTES + 1) for each in files}))
+            documents = wsdl.chosen((str(each.name), each.read(wsdl.MAX_BYTES + 1)) for each in files)
+            found = wsdl.operations(wsdl.ordered(documents))
         except wsdl.WsdlError as error:
             return JsonResponse({"error": f"{error}: {error.hint}."}, status=400)
         return JsonResponse({"operations": msgspec.to_builtins(found)})
