@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from django.db import connection
@@ -46,6 +47,14 @@ def many(admin: Client) -> None:
 
 def shown(page: str) -> list[str]:
     return sorted({f"call {n}" for n in range(60) if f">call {n}<" in page})
+
+
+@pytest.mark.parametrize("page", [LIST, "/audit/audit/"])
+def test_a_list_offers_all_only_where_it_shows_less(admin: Client, many: None, page: str) -> None:
+    def offered(query: str) -> bool:
+        return re.search(r"\d+ results? \(<a", admin.get(f"{page}{query}").content.decode()) is not None
+
+    assert [offered(query) for query in ("", "?p=2&o=1", "?q=1", "?q=nothing+like+it")] == [False, False, True, True]
 
 
 def test_filters_search_and_export(admin: Client, many: None) -> None:

@@ -15,21 +15,21 @@ from openmid.instance.audit import trail
 from openmid.instance.audit.models import Audit
 from openmid.instance.records import clock
 from openmid.instance.web import streams
+from openmid.instance.web.long_list import LongListAdmin
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, action
+from openmid.instance.web.unfolded import action
 
 SHOWN = 60
 
 
 @admin.register(Audit, site=site)
-class AuditAdmin(Admin):
+class AuditAdmin(LongListAdmin):
     """The list, an entry, the export."""
 
     list_display = ("when", "user", "address", "event", "record", "change")
     list_filter: ClassVar = ("event", "tablename", "user")
     search_fields = ("user", "address", "display", "documentkey", "fieldname")
     list_per_page = 50
-    show_full_result_count = False
     actions_list: ClassVar = ("export",)
     readonly_fields = ("when",)
     fieldsets: ClassVar = [(None, {"fields": list(trail.COLUMNS)})]

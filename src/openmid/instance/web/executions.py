@@ -34,8 +34,9 @@ from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock
 from openmid.instance.web import frames, labels, streams, waterfall
 from openmid.instance.web.execution_list import OnMidServer, Started, as_csv
+from openmid.instance.web.long_list import LongListAdmin
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, action
+from openmid.instance.web.unfolded import action
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
@@ -51,12 +52,11 @@ Json = dict[str, Any]
 
 
 @admin.register(Execution, site=site)
-class ExecutionAdmin(Admin):
+class ExecutionAdmin(LongListAdmin):
     """The list of executions, and EXECUTION DETAILS instead of a form."""
 
     list_display = ("action_name", "state_label", "started", "took", "sys_created_by")
     list_filter: ClassVar = ("state", Started, OnMidServer)
-    show_full_result_count = False
     actions_list: ClassVar = ("export",)
     search_fields = ("action_name", "sys_id")
     ordering = ("-sys_created_on",)

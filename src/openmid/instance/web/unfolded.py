@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from django.contrib.admin import AdminSite, ModelAdmin
     from django.contrib.admin.forms import AdminAuthenticationForm as SignInBase
+    from django.contrib.admin.views.main import ChangeList
     from django.forms import CheckboxInput as SwitchWidget
     from django.forms import CheckboxSelectMultiple as CheckboxList
     from django.forms import Form
@@ -38,6 +39,7 @@ else:
     from unfold.forms import AuthenticationForm as SignInBase
     from unfold.forms import BaseDialogForm as DialogForm
     from unfold.sites import UnfoldAdminSite as Site
+    from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxList
     from unfold.widgets import UnfoldAdminPasswordToggleWidget as PasswordWidget
     from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
@@ -47,6 +49,7 @@ else:
 
 __all__ = [
     "Admin",
+    "ChangeList",
     "CheckboxList",
     "DialogForm",
     "PasswordWidget",
