@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
-from openmid.wire.probes import ProbeResult, RestProbe
+from openmid.wire.probes import ProbeResult, RestProbe, RetryPolicy
 from tests.browser import article
 from tests.browser.conftest import Standing, seen_by_the_partner
 from tests.browser.fake_mid import FakeMid
@@ -47,6 +47,14 @@ def declare_input(page: Page) -> None:
     save(page)
 
 
+def choose_failures(page: Page) -> None:
+    page.locator("#when-it-fails > summary").click()
+    article.field(page, "Retries").fill("2")
+    page.locator("#failures > summary").click()
+    for words in ("The connection is refused", "The TLS handshake fails otherwise"):
+        page.get_by_role("group").get_by_role("checkbox", name=words).check()
+
+
 def test_inputs_pills_outputs_and_test(page: Page, mid: FakeMid, caller: str) -> None:
     asked: list[RestProbe] = []
 
@@ -69,8 +77,14 @@ def test_inputs_pills_outputs_and_test(page: Page, mid: FakeMid, caller: str) ->
     row.get_by_label("Name").fill("id")
     row.get_by_label("Expression").fill("$.id")
     row.get_by_label("Type").select_option("Integer")
+    page.locator("[name=headers-name]").last.fill("Authorization")
+    page.locator("[name=headers-value]").last.fill("Bearer geheim")
+    choose_failures(page)
     save(page)
+    expect(page.locator("[name=headers-value]").first).to_have_value("********")
+    expect(page.locator("[name=retry_failures]:checked")).to_have_count(2)
     shot(page, "studio-rest-step")
+    save(page)  # asterisks and all
     outline(page, "Outputs")
     row = page.locator("[data-pair]").last
     row.get_by_label("Name").fill("made")
@@ -88,6 +102,8 @@ def test_inputs_pills_outputs_and_test(page: Page, mid: FakeMid, caller: str) ->
     expect(page.get_by_role("heading", name="EXECUTION DETAILS", exact=True)).to_be_visible()
     expect(page.locator("#execution[data-live]")).to_have_count(0)
     assert json.loads(asked[0].body) == {"order": 42}
+    assert asked[0].headers[0] == ("Authorization", "Bearer geheim")
+    assert asked[0].retry == RetryPolicy(count=2, failures=["connection_refused", "tls_failed"])
     expect(page.get_by_role("region", name="Inputs", exact=True)).to_contain_text("42")
     expect(page.get_by_role("region", name="Outputs", exact=True)).to_contain_text("7")
     shot(page, "execution-details")

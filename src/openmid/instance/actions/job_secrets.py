@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from openmid.instance.records import header_secrets
-from openmid.instance.records.secrets import SecretError
+from openmid.instance.records.encryption import SecretError
 from openmid.wire.messages import Job
 from openmid.wire.probes import Failure
 

@@ -21,8 +21,9 @@ from openmid.instance.folder import Folder, write
 from openmid.instance.records import header_secrets
 from openmid.instance.records.base import Record
 from openmid.instance.records.database import Connection
+from openmid.instance.records.encryption import KEY
 from openmid.instance.records.header_secrets import HeadersField
-from openmid.instance.records.secrets import KEY, EncryptedField, conceal, reveal
+from openmid.instance.records.secrets import EncryptedField, conceal, reveal
 from openmid.instance.records.statements import statements
 
 SQL = statements("openmid.instance.operations", "rotation.sql")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from openmid.instance.records import secrets
+from openmid.instance.records import encryption
 
 if TYPE_CHECKING:
     JSONField = models.JSONField[Any, Any]
@@ -25,8 +25,8 @@ SECRET_HEADERS = re.compile(
     r"auth(?!enticate|or(?!i[sz]))|cookie|token|secret|passw|credential|api[-_]?key|subscription-key|signature"
 )
 MASK = "********"
-MARK = f"\x02{secrets.PREFIX}"
-IN_JSON = r"\u0002" + secrets.PREFIX
+MARK = f"\x02{encryption.PREFIX}"
+IN_JSON = r"\u0002" + encryption.PREFIX
 """MARK, as JSON's text has it."""
 _TOKEN_IN_JSON = re.compile(re.escape(IN_JSON) + r"[A-Za-z0-9+/=]+")
 _BOUND = b"openmid header v1"
@@ -80,7 +80,7 @@ def readable(headers: Headers) -> list[tuple[str, str]]:
     """The headers as they came; without those that do not open any more."""
     found = []
     for name, value in headers:
-        clear = secrets.decrypt(value[1:], _BOUND) if is_sealed(value) else value
+        clear = encryption.decrypt(value[1:], _BOUND) if is_sealed(value) else value
         found += [(name, clear)] if clear is not None else []
     return found
 
@@ -97,7 +97,7 @@ def masked_where_sealed(headers: Iterable[Sequence[str]]) -> list[list[str]]:
 
 def seal(value: str) -> str:
     """A value as it is kept."""
-    return MARK[0] + secrets.encrypt(value, _BOUND)
+    return MARK[0] + encryption.encrypt(value, _BOUND)
 
 
 def reveal(name: str, value: str) -> str:
@@ -106,9 +106,9 @@ def reveal(name: str, value: str) -> str:
     Raises:
         SecretError: it does not open.
     """
-    clear = secrets.decrypt(value[1:], _BOUND)
+    clear = encryption.decrypt(value[1:], _BOUND)
     if clear is None:
-        raise secrets.SecretError(
+        raise encryption.SecretError(
             f"the value of the header {name} does not open with this instance's key",
             "enter it again, or restore secrets/field.key from the backup that belongs to this database",
         )
@@ -121,7 +121,7 @@ def sealed_anew(text: str) -> tuple[str, int]:
 
     def again(found: re.Match[str]) -> str:
         nonlocal count
-        changed = secrets.under_current_key(found[0].removeprefix(IN_JSON[:6]), _BOUND)
+        changed = encryption.under_current_key(found[0].removeprefix(IN_JSON[:6]), _BOUND)
         count += changed is not None
         return found[0] if changed is None else IN_JSON[:6] + changed
 
