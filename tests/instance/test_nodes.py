@@ -179,6 +179,22 @@ def test_each_call_is_made_once_whichever_node_is_asked(apis: tuple[Api, Api], m
     work(apis, mids, 30)
 
 
+def test_changes_of_one_record_at_two_nodes_are_both_kept(apis: tuple[Api, Api]) -> None:
+    profile = apis[0].create("mid_protocol_profile", protocol="both", keystore_path="/x", default_port="1", alias="0")
+    path = f"/api/now/table/mid_protocol_profile/{profile['sys_id']}"
+
+    def change(api: Api, column: str) -> None:
+        for number in range(2, 22):
+            reply = api.request("PATCH", path, json.dumps({column: str(number)}).encode())
+            assert reply.status == 200, reply.raw
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(change, *each) for each in zip(apis, ("default_port", "alias"), strict=True)]:
+            done.result(60)
+    found = apis[1].get(path).json["result"]
+    assert (found["default_port"], found["alias"], found["sys_mod_count"]) == ("21", "21", "40")
+
+
 def test_a_crash_of_the_server_loses_nothing(apis: tuple[Api, Api], mids: tuple[Mid, Mid], server: Cluster) -> None:
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work, apis, mids, 40, threading.Event())

@@ -27,9 +27,10 @@ from openmid.instance.ecc import clock_jump, queue
 from openmid.instance.ecc.writer import close_writer, drive, release, writer
 from openmid.instance.folder import Folder
 from openmid.instance.operations.retention import keep_tidy
-from openmid.instance.records.database import shared
+from openmid.instance.records.database import DATABASE_ERRORS, shared
 from openmid.instance.records.failures import DatabaseAway
 from openmid.instance.records.listening import listen
+from openmid.instance.records.trouble import of_the_database
 from openmid.instance.records.wakeups import wakeups
 
 LAPSE_S = 5.0
@@ -53,6 +54,8 @@ async def _end_lost_jobs() -> None:
             except DatabaseAway as error:
                 begun = False  # nobody can deliver now: when it is back, as at a start
                 log.warning("lost jobs could not be looked for: %s", error)
+            except DATABASE_ERRORS as error:
+                log.warning("lost jobs could not be looked for: %s", (of_the_database(error) or (error,))[0])
             except Exception:
                 log.exception("lost jobs could not be looked for")
             if lost:

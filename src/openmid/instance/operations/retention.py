@@ -16,8 +16,9 @@ from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.folder import Folder
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, reader
+from openmid.instance.records.database import DATABASE_ERRORS, Connection, reader
 from openmid.instance.records.statements import statements
+from openmid.instance.records.trouble import of_the_database
 
 SQL = statements("openmid.instance.operations", "purge.sql")
 SETTING, DAYS = "retention_days", 90
@@ -99,6 +100,8 @@ async def keep_tidy(folder: Folder) -> None:
             done = await asyncio.to_thread(purge, days) if days else Purged()
         except InstanceError as error:
             log.error("nothing was purged: %s (%s)", error, error.hint)  # noqa: TRY400  a sentence is enough
+        except DATABASE_ERRORS as error:
+            log.error("nothing was purged: %s", (of_the_database(error) or (error,))[0])  # noqa: TRY400
         except Exception:
             log.exception("nothing was purged")
         else:

@@ -124,7 +124,7 @@ def record(request: HttpRequest, table: str, sys_id: str) -> HttpResponseBase:
         return HttpResponse(status=204)
     _may_write(request, found, "change")
     with transaction.atomic():
-        changed = found.save(_record(found, sys_id), read(request.body))
+        changed = found.save(_record(found, sys_id, locked=True), read(request.body))
     return JsonResponse({"result": _row(request, found, changed)})
 
 
@@ -165,8 +165,10 @@ def _table(name: str) -> Table:
     return TABLES[name]
 
 
-def _record(table: Table, sys_id: str) -> Record:
-    found = table.model._default_manager.filter(pk=sys_id).first()
+def _record(table: Table, sys_id: str, *, locked: bool = False) -> Record:
+    """A record; `locked`: until the end of the transaction nobody changes it, at another node either."""
+    records = table.model._default_manager.all()
+    found = (records.select_for_update(of=("self",)) if locked else records).filter(pk=sys_id).first()
     if found is None:
         raise NoRecordError
     return found
