@@ -104,6 +104,18 @@ def test_each_kind_of_failure_has_its_exit_status_and_a_sentence(shell: Shell, b
     assert "write https://" in shell.call("partner", "GET", "/", expect=2, OPENMID_URL="localhost")[1]
     assert "write NAME=VALUE" in shell.call("partner", "GET", "/", "-q", "x", expect=2)[1]
     assert "cannot be read" in shell.call("partner", "POST", "/", "-d", "@not-there", expect=2)[1]
+    assert "cannot be read" in shell.call("partner", "GET", "/", "-H", "@not-there", expect=2)[1]
+
+
+def test_secret_headers_come_from_a_file_and_are_in_no_error(shell: Shell) -> None:
+    (shell.folder / "headers").write_text("Authorization: Bearer geheim\n\nAccept: a/b\n")
+    details = json.loads(shell.call("partner", "GET", "/", "-H", "@headers", "--json")[0])
+    shown = details["steps"][0]["configuration"]["headers"]
+    assert shown == [["Authorization", "********"], ["Accept", "a/b"]]
+    (shell.folder / "headers").write_text("Accept: a/b\nAuthorization Bearer geheim\n")
+    said = shell.call("partner", "GET", "/", "-H", "@headers", expect=2)[1]
+    assert "headers, line 2: write NAME:VALUE" in said
+    assert "geheim" not in said
 
 
 def test_help_teaches(shell: Shell) -> None:

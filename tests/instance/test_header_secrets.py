@@ -26,6 +26,7 @@ from tests.instance.test_walk import records
 
 on_both_databases = True
 CANARY = "CANARY-3f9c/+ä8&q"
+OLD = "OLD-3f9c/+ä8&q"
 URL = "/api/v1/connections/partner/request"
 
 
@@ -40,12 +41,28 @@ def everything() -> str:
     return found.encode().decode("unicode_escape", errors="replace") + found
 
 
-def in_clear() -> bool:
-    """Whether the canary lies in the database, however it is written there."""
-    escaped = json.dumps(CANARY)[1:-1]
-    files = [Path(f"{connection.settings_dict['NAME']}{end}") for end in ("", "-wal")]
-    raw = b"".join(each.read_bytes() for each in files if each.exists())
-    return CANARY in everything() or any(form.encode() in raw for form in (CANARY, escaped, "CANARY"))
+def in_clear(canary: str = CANARY) -> bool:
+    """Whether the canary lies in the database or in its files, however it is written there."""
+    start = canary.partition("/")[0]
+    return canary in everything() or any(start.encode() in each.read_bytes() for each in files())
+
+
+def files() -> Iterator[Path]:
+    """The files of the database: SQLite's with its log; PostgreSQL's own of this database, and the whole log."""
+    if connection.vendor == "sqlite":
+        yield from (each for end in ("", "-wal") if (each := Path(f"{connection.settings_dict['NAME']}{end}")).exists())
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("CHECKPOINT")
+        cursor.execute(
+            "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+        )
+        folder, database = cursor.fetchone()
+    found = [
+        each for place in (f"base/{database}", "pg_wal") for each in Path(folder, place).rglob("*") if each.is_file()
+    ]
+    assert len(found) > 100
+    yield from found
 
 
 def step(**more: Any) -> dict[str, Any]:
@@ -147,6 +164,23 @@ def test_asterisks_without_a_stored_value_are_refused(api: Api, mid: Mid) -> Non
     assert sent(mid.job()) == [("Authorization", f"Bearer {CANARY}")]
 
 
+def test_a_stored_secret_goes_to_no_other_partner(api: Api, mid: Mid) -> None:
+    records(api)
+    api.create("sys_alias", name="other", connection_type="http_connection")
+    document = api.action("secret", step())["steps"][0]
+    mine = {"connection_alias": None, "base_url": "https://mine.example"}
+    for elsewhere in ({"connection_alias": "other"}, mine):
+        answer = put(api, document | elsewhere)
+        assert answer.status == 400
+        assert "steps[0].headers: Enter the value of Authorization anew" in answer.json["error"]["detail"]
+    assert put(api, document | mine | {"headers": [["Authorization", CANARY]]}).status == 200
+    same = document | mine | {"base_url": "https://mine.example/v2"}
+    assert put(api, same).status == 200
+    assert put(api, same | {"base_url": "https://mine.example:8443/v2"}).status == 400
+    api.execute("secret")
+    assert sent(mid.job()) == [("Authorization", CANARY)]
+
+
 def test_nobody_makes_the_instance_open_what_he_has_read_elsewhere(api: Api, mid: Mid) -> None:
     records(api)
     token = header_secrets.seal(CANARY)
@@ -237,7 +271,7 @@ def test_masked_values_are_taken_in_order() -> None:
 
 def test_what_lay_in_clear_before_is_sealed_by_the_migration(api: Api, mid: Mid) -> None:
     records(api)
-    clear = [["Cookie", CANARY], ["Accept", "a/b"], ["Authorization", "{{inputs.a}}"]]
+    clear = [["Cookie", OLD], ["Accept", "a/b"], ["Authorization", "{{inputs.a}}"]]
     api.action("secret", step(headers=[]))
     api.execute("secret")
     pairs, found = json.dumps(clear), header_secrets.sealed
@@ -256,14 +290,16 @@ def test_what_lay_in_clear_before_is_sealed_by_the_migration(api: Api, mid: Mid)
         cursor.execute(
             "UPDATE ecc_queue SET payload = REPLACE(payload, %s, %s)", ['"headers":[]', f'"headers":{pairs}']
         )
-    assert in_clear()
+    assert in_clear(OLD)
     connection.close()
     executor = MigrationExecutor(connection)
     executor.migrate([("actions", "0007_sealed_headers")])
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
-    assert not in_clear()
+    assert OLD not in everything()
+    if connection.vendor == "sqlite":  # PostgreSQL's log is not ours to write anew: docs/instance.md
+        assert not in_clear(OLD)
     assert Step.objects.get(action__name="secret").headers[2] == ["Authorization", "{{inputs.a}}"]
-    assert sent(mid.job())[:2] == [("Cookie", CANARY), ("Accept", "a/b")]
+    assert sent(mid.job())[:2] == [("Cookie", OLD), ("Accept", "a/b")]
     with connection.cursor() as cursor, pytest.raises(Exception, match="append-only"):
         cursor.execute("UPDATE sys_audit SET newvalue = 'x'")

@@ -21,6 +21,7 @@ Examples:
   openmid call partner GET /v1/things -q page=2
   openmid call partner POST /v1/orders -H 'Content-Type: application/json' -d @order.json
   openmid call partner GET /report.pdf -o report.pdf
+  openmid call partner GET /v1/me -H @authorization.txt
 \b
 Where the instance is, and who calls:
   OPENMID_URL    https://instance.example:8443   (or --url)
@@ -40,7 +41,14 @@ Exit status:
 @click.argument("method")
 @click.argument("path", default="")
 @click.option("-q", "--query", multiple=True, metavar="NAME=VALUE", help="A query parameter; may be repeated.")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header; may be repeated.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'|@FILE",
+    help="A header, or a file with one a line; may be repeated. Other users can read a secret on the command line.",
+)
 @click.option("-d", "--data", metavar="TEXT|@FILE|-", help="The body: as it stands, from a file, or from stdin.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the body to this file.")
 @click.option("-i", "--include", is_flag=True, help="Show the answer's status and headers on stderr.")
@@ -71,7 +79,7 @@ def call(
         "method": method.upper(),
         "path": path,
         "query": [_pair(each, "=", "-q") for each in query],
-        "headers": [_pair(each, ":", "-H") for each in headers],
+        "headers": [pair for each in headers for pair in _headers(each)],
         **_body(data),
     }
     status, answer = _ask(url, f"/api/v1/connections/{alias}/request", asked, _token(token_file), ca, wait)
@@ -81,6 +89,22 @@ def call(
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     _show(answer, output, include=include, quiet=as_json)
+
+
+def _headers(given: str) -> list[tuple[str, str]]:
+    """A header, or those of a file: what stands there is not repeated in an error."""
+    if given[:1] != "@":
+        return [_pair(given, ":", "-H")]
+    try:
+        lines = Path(given[1:]).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise click.UsageError(f"{given[1:]} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{given[1:]} is not UTF-8") from None
+    wrong = [number for number, line in enumerate(lines, start=1) if line.strip() and ":" not in line.strip()[1:]]
+    if wrong:
+        raise click.UsageError(f"{given[1:]}, line {wrong[0]}: write NAME:VALUE")
+    return [_pair(line.strip(), ":", "-H") for line in lines if line.strip()]
 
 
 def _pair(text: str, mark: str, option: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection, MidProtocolProfile
 from openmid.instance.records.clock import now
+from openmid.instance.records.header_secrets import opened
 from openmid.instance.records.secrets import reveal
 from tests.instance.web.conftest import a_mid, client_of
 
@@ -77,6 +78,21 @@ def test_save_fills_in_the_connection_url(
     assert answer.headers["Location"].startswith(reverse("admin:connections_httpconnection_change", args=[made.pk]))
     assert made.connection_url == "mauth://partner.example:8443"
     assert 'value="mauth://partner.example:8443"' in page("connections_httpconnection_change", made.pk)
+
+
+def test_a_secret_header_of_a_connection_is_written_and_never_shown(
+    admin: Client, page: Page, alias: ConnectionAlias, profile: MidProtocolProfile
+) -> None:
+    headers = {"additional_http_headers-name": ["X-Api-Key"], "additional_http_headers-value": ["geheim 1"]}
+    save(admin, connection(alias, **headers))
+    made = HttpConnection.objects.get()
+    change = reverse("admin:connections_httpconnection_change", args=[made.pk])
+    assert 'value="********"' in page("connections_httpconnection_change", made.pk)
+    assert "geheim" not in page("connections_httpconnection_change", made.pk)
+    masked = headers | {"additional_http_headers-value": ["********"], "name": "Renamed"}
+    assert admin.post(change, connection(alias, **masked) | {"_continue": "1"}).status_code == 302
+    made.refresh_from_db()
+    assert (made.name, opened(made.additional_http_headers)) == ("Renamed", [("X-Api-Key", "geheim 1")])
 
 
 def test_submit_goes_back_to_the_aliases_tab(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django import forms
 
 from openmid.instance.actions import references
 from openmid.instance.actions.models import Action, Step
 from openmid.instance.connections import header_fields
+from openmid.instance.records import header_secrets
 
 OPTIONS = (
     "type",
@@ -69,7 +71,21 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when i
         for name in OPTIONS:
             if name in cleaned and cleaned[name] in (None, ""):
                 cleaned[name] = getattr(Step(), name)
+        kept = [name for name, value in cleaned.get("headers", ()) if header_secrets.is_sealed(value)]
+        if kept and not self.errors and self._leads_elsewhere(cleaned):
+            self.add_error(
+                "headers", f"Enter the value of {kept[0]} anew: the step does not lead where it was meant for."
+            )
         return cleaned
+
+    def _leads_elsewhere(self, cleaned: dict[str, Any]) -> bool:
+        """Whether another partner would get what the step has stored for one: whoever edits it cannot read that."""
+        before = self.instance
+        if cleaned["connection"] != before.connection:
+            return True
+        if cleaned["connection"] == Step.Connection.ALIAS:
+            return bool(cleaned["connection_alias"] != before.connection_alias)
+        return bool(urlsplit(cleaned["inline_url"])[:2] != urlsplit(before.inline_url)[:2])
 
     def _post_clean(self) -> None:
         """Data pills mean something; this needs the step as it will be saved."""

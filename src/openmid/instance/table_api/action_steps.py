@@ -36,14 +36,19 @@ RETRY = {
 """A retry policy's members, and the step's columns."""
 
 
-def add(made: Action, number: int, sent: dict[str, Any], before: list[list[str]]) -> None:
-    """A step of a draft, as a document has it; over the headers `before`.
+KEPT = ("headers", "connection", "connection_alias", "inline_url")
+"""What a step that comes again has from the one before it: secrets, and where they go."""
+
+
+def add(made: Action, number: int, sent: dict[str, Any], before: Step | None) -> None:
+    """A step of a draft, as a document has it; `before`: the one that it replaces.
 
     Raises:
         BadInputError: names the member.
     """
     where = f"steps[{number - 1}]"
-    form = StepForm(_columns(where, sent), instance=Step(action=made, order=number, headers=before))
+    kept = {name: getattr(before, name) for name in KEPT} if before else {}
+    form = StepForm(_columns(where, sent), instance=Step(action=made, order=number, **kept))
     if not form.is_valid():
         names = {"inline_url": "base_url"} | {column: f"retry.{name}" for name, column in RETRY.items()}
         raise invalid(

@@ -145,10 +145,10 @@ def _kept(sent: dict[str, Any], target: Action) -> Action:
         raise invalid(ValidationError({name: error.as_data() for name, error in form.errors.items()}))
     with transaction.atomic():
         made: Action = form.save()
-        before = {step.name: step.headers for step in made.draft}
+        before = {step.name: step for step in made.draft.select_related("connection_alias")}
         made.draft.delete()
         for number, step in enumerate(steps, start=1):
-            action_steps.add(made, number, step, before.get(str(step.get("name", "")), []))
+            action_steps.add(made, number, step, before.get(str(step.get("name", ""))))
         problems = references.of_outputs(made)
         if problems:
             raise BadInputError("Invalid value of outputs", problems[0])
