@@ -171,7 +171,7 @@ def test_a_page_of_another_site_cannot_use_a_browsers_password(api: Api, path: s
 
 
 def test_a_full_disk_is_told_as_one(api: Api) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.MonkeyPatch.context() as patch:
