@@ -99,7 +99,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # No inline script or style runs anywhere. unsafe-eval: unfold ships standard Alpine, which makes functions of the
-# attributes that unfold itself writes (docs/instance.md).
+# attributes that unfold itself writes. Pages that show foreign bytes are without it (web/plain.py, docs/instance.md).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
 from openmid.instance.attachments import files
 from openmid.instance.attachments.models import Attachment
 from openmid.instance.web import streams
+from openmid.instance.web.plain import PlainAdmin
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin
+from openmid.instance.web.unfolded import action
 
 
 @admin.register(Attachment, site=site)
-class AttachmentAdmin(Admin):
+class AttachmentAdmin(PlainAdmin):
     """The files."""
 
     list_display = ("file_name", "content_type", "size_bytes", "table_name", "sys_created_on", "sys_created_by")
     search_fields = ("file_name", "sys_id")
     list_per_page = 50
+    actions_detail = ("file",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -39,15 +39,10 @@ class AttachmentAdmin(Admin):
         for each in queryset:
             files.delete(each)
 
-    def get_urls(self) -> list[URLPattern]:
-        download = self.admin_site.admin_view(self.download)
-        return [path("<str:sys_id>/file/", download, name="attachments_attachment_file"), *super().get_urls()]
-
-    def download(self, request: HttpRequest, sys_id: str) -> StreamingHttpResponse:
+    @action(description="Download", permissions=["view"])
+    def file(self, request: HttpRequest, object_id: str) -> StreamingHttpResponse:
         """Its bytes."""
-        found = get_object_or_404(Attachment, pk=sys_id)
-        if not self.has_view_permission(request, found):
-            raise PermissionDenied
+        found = get_object_or_404(Attachment, pk=object_id)
         try:
             chunks = files.read(found)
         except files.StorageError as error:

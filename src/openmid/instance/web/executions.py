@@ -7,8 +7,6 @@ import binascii
 import json
 from typing import Any, ClassVar
 
-from csp.constants import NONE, SELF
-from csp.decorators import csp_replace
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -22,7 +20,6 @@ from django.http import (
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from lxml import etree
 
@@ -35,24 +32,18 @@ from openmid.instance.records import clock
 from openmid.instance.web import frames, labels, streams, waterfall
 from openmid.instance.web.execution_list import OnMidServer, Started, as_csv
 from openmid.instance.web.long_list import LongListAdmin
+from openmid.instance.web.plain import FRAME, PlainAdmin, without_eval
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import action
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
 
-PLAIN = {
-    "script-src": [SELF],
-    "style-src-attr": [NONE],
-    "frame-src": [SELF],
-}
-"""The policy of EXECUTION DETAILS: no unsafe-eval and no style attributes; its frames are the bodies."""
-
 Json = dict[str, Any]
 
 
 @admin.register(Execution, site=site)
-class ExecutionAdmin(LongListAdmin):
+class ExecutionAdmin(LongListAdmin, PlainAdmin):
     """The list of executions, and EXECUTION DETAILS instead of a form."""
 
     list_display = ("action_name", "state_label", "started", "took", "sys_created_by")
@@ -96,7 +87,7 @@ class ExecutionAdmin(LongListAdmin):
         found = self.get_changelist_instance(request).get_queryset(request)
         return streams.csv(as_csv(found), "execution.csv")
 
-    @method_decorator(csp_replace(PLAIN))
+    @without_eval
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Json | None = None
     ) -> Any:
@@ -104,6 +95,7 @@ class ExecutionAdmin(LongListAdmin):
         found = self._details(request, object_id)
         context = {
             **site.each_context(request),
+            **FRAME,
             "title": "EXECUTION DETAILS",
             "content_title": found["action"],
             "model_admin": self,

@@ -10,18 +10,19 @@ from django.utils.safestring import SafeString
 
 from openmid.instance.mid.models import MidIssue
 from openmid.instance.web import labels
+from openmid.instance.web.plain import PlainAdmin
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin
 
 
 @admin.register(MidIssue, site=site)
-class MidIssueAdmin(Admin):
+class MidIssueAdmin(PlainAdmin):
     """Read-only."""
 
     list_display = ("short_description", "state_label", "mid_server", "source", "count", "detected")
     list_filter = ("state", "source", "mid_server")
     search_fields = ("short_description", "mid_server__name")
     list_select_related = ("mid_server",)
+    list_per_page = 50
     fields = (
         "mid_server",
         "source",
@@ -29,10 +30,10 @@ class MidIssueAdmin(Admin):
         "state",
         "count",
         "detected",
-        "sys_created_on",
+        "created_at",
         "resolved_at",
     )
-    readonly_fields = ("detected", "sys_created_on", "resolved_at")
+    readonly_fields = ("detected", "created_at", "resolved_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """The instance makes them."""
@@ -48,6 +49,10 @@ class MidIssueAdmin(Admin):
     @admin.display(description="Last detected", ordering="last_detected")
     def detected(self, issue: MidIssue) -> str:
         return labels.ago(issue.last_detected)
+
+    @admin.display(description="Created")
+    def created_at(self, issue: MidIssue) -> str:
+        return f"{issue.sys_created_on:%Y-%m-%d %H:%M:%S} UTC"
 
     @admin.display(description="Resolved")
     def resolved_at(self, issue: MidIssue) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from csp.constants import SELF
-from csp.decorators import csp_update
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -15,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 
 from openmid.instance.errors import FolderError
@@ -24,9 +21,10 @@ from openmid.instance.mid import enrolment
 from openmid.instance.mid.models import EnrolmentToken, MidIssue, MidServer, Validated
 from openmid.instance.records import clock
 from openmid.instance.web import frames, labels
+from openmid.instance.web.plain import PlainAdmin, without_eval
 from openmid.instance.web.purposes import purposes
 from openmid.instance.web.site import site
-from openmid.instance.web.unfolded import Admin, DialogForm, TextWidget, action
+from openmid.instance.web.unfolded import DialogForm, TextWidget, action
 
 
 class ValidateForm(DialogForm):
@@ -70,12 +68,13 @@ def _asked(
 
 
 @admin.register(MidServer, site=site)
-class MidServerAdmin(Admin):
+class MidServerAdmin(PlainAdmin):
     """The MID Servers. What they say of themselves is read-only; trust in them is given and taken here."""
 
     list_display = ("name", "status_label", "is_validated", "is_enforced", "version", "host_name", "refreshed")
     search_fields = ("name", "host_name")
     list_filter = ("validated", "fips_enforced")
+    list_per_page = 50
     actions_list = ("enrolment_token",)
     actions_detail = ("validate", "invalidate", "rekey", "pause", "resume", "restart", "prove", "purposes")
     purposes = purposes
@@ -131,7 +130,7 @@ class MidServerAdmin(Admin):
             raise PermissionDenied
         return frames.text(_log(get_object_or_404(MidServer, pk=sys_id)))
 
-    @method_decorator(csp_update({"frame-src": [SELF]}))
+    @without_eval
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:

@@ -19,6 +19,7 @@ from openmid.instance.connections.forms import MidProtocolProfileForm
 from openmid.instance.connections.models import MidProtocolProfile
 from openmid.instance.mid.models import MidServer, Validated
 from openmid.instance.web import labels
+from openmid.instance.web.plain import FRAME, without_eval
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, CheckboxList, PasswordWidget
 
@@ -130,11 +131,13 @@ class MidProtocolProfileAdmin(Admin):
         """The magnifying glass hands over the protocol's name instead of a sys_id."""
         return to_field == "protocol" or super().to_field_allowed(request, to_field)
 
+    @without_eval
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         profile = MidProtocolProfile.objects.filter(pk=object_id).first()
-        context = {"loaded": loaded(profile, list(MidServer.objects.all())) if profile else [], **(extra_context or {})}
+        reports = loaded(profile, list(MidServer.objects.all())) if profile else []
+        context = {**FRAME, "loaded": reports, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MidProtocolProfile]:

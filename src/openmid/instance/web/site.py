@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
+from openmid.instance.web.plain import FRAME, without_eval
 from openmid.instance.web.sign_in import SecondStepError, SignInForm
 from openmid.instance.web.unfolded import Site
 
@@ -21,10 +22,11 @@ class InstanceSite(Site):
     enable_nav_sidebar = True
     login_form = SignInForm
 
+    @without_eval
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from openmid.instance.web.home import overview
 
-        return super().index(request, {**overview(request), **(extra_context or {})})
+        return super().index(request, {**FRAME, **overview(request), **(extra_context or {})})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Without unfold's colours, which it would write into each page: a stylesheet has them (`colours`)."""

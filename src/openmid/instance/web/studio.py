@@ -21,6 +21,7 @@ from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias
 from openmid.instance.errors import InstanceError
 from openmid.instance.web import labels
+from openmid.instance.web.plain import FRAME, without_eval
 from openmid.instance.web.site import site
 from openmid.instance.web.studio_forms import (
     ActionPageForm,
@@ -215,10 +216,11 @@ class ActionAdmin(Admin):
         context = {**site.each_context(request), "title": "New action", "form": form, "model_admin": self}
         return TemplateResponse(request, "openmid/new_action.html", context)
 
+    @without_eval
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """The action editor."""
+        """The action editor. A WSDL's names and envelopes are a partner's, so it is a plain page."""
         edited = get_object_or_404(Action, pk=object_id)
         if not self.has_view_permission(request, edited):
             raise PermissionDenied
@@ -234,6 +236,7 @@ class ActionAdmin(Admin):
         is_step = isinstance(form, StepForm)
         context = {
             **site.each_context(request),
+            **FRAME,
             "opts": Action._meta,
             "original": edited,
             "steps": steps,
