@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import models
@@ -34,6 +35,11 @@ def watch() -> None:
         (user_login_failed, _failed),
     ):
         signal.connect(receiver, dispatch_uid=f"audit {receiver.__name__}")
+
+
+def tables() -> list[str]:
+    """The tables whose changes are noted."""
+    return sorted(model._meta.db_table for model in apps.get_models() if _audited(model))
 
 
 def _audited(model: type[models.Model]) -> bool:

@@ -8,7 +8,9 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponseBase
 
-_actor: ContextVar[str] = ContextVar("openmid_actor", default="system")
+SYSTEM = "system"
+"""The command line, and the instance itself."""
+_actor: ContextVar[str] = ContextVar("openmid_actor", default=SYSTEM)
 _address: ContextVar[str] = ContextVar("openmid_address", default="command line")
 
 

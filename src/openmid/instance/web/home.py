@@ -80,17 +80,20 @@ def _mids(mids: list[MidServer], *, certificates: bool) -> dict[str, Any]:
         "mids_to_validate": sum(mid.validated != Validated.TRUE for mid in mids),
     }
     if certificates:
-        context["certificates"] = sorted(_certificates(mids), key=lambda row: str(row["not_after"]))[:ROWS]
+        context["certificates"] = _certificates(mids)
     return context
 
 
 def _certificates(mids: list[MidServer]) -> list[dict[str, Any]]:
-    return [
-        {**status, "mid": mid, "expiry": _expiry(status)}
+    """Those that end first."""
+    reported = [
+        (status, mid)
         for mid in mids
         for status in mid.profile_statuses or []
         if status.get("loaded") or status.get("error")
     ]
+    reported.sort(key=lambda each: str(each[0].get("not_after", "")))
+    return [{**status, "mid": mid, "expiry": _expiry(status)} for status, mid in reported[:ROWS]]
 
 
 def _expiry(status: dict[str, Any]) -> SafeString:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -21,6 +22,7 @@ STATE_KINDS = {
 EXPIRES_SOON = timedelta(days=30)
 
 
+@lru_cache(maxsize=500)  # a list has some a row, and few differ
 def label(text: str, kind: str) -> SafeString:
     """`text` in a coloured box; `kind` is success, danger, warning, info or default."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "type": kind})
