@@ -21,10 +21,10 @@ from openmid.instance.operations import rotation
 from openmid.instance.records import header_secrets
 from openmid.instance.records.header_secrets import MARK, MASK
 from openmid.wire.messages import ClaimAnswer, Job
+from tests.instance.conftest import both
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import records
 
-on_both_databases = True
 CANARY = "CANARY-3f9c/+ä8&q"
 OLD = "OLD-3f9c/+ä8&q"
 URL = "/api/v1/connections/partner/request"
@@ -86,6 +86,7 @@ def key(instance: Folder) -> Iterator[Path]:
     path.write_bytes(before)
 
 
+@both
 def test_from_a_step_to_the_mid_server_no_secret_lies_in_clear(api: Api, mid: Mid) -> None:
     records(api, additional_http_headers=json.dumps([["X-Api-Key", CANARY], ["X-Plain", "plain"]]))
     made = api.action("secret", step())
@@ -128,6 +129,7 @@ def test_what_a_pill_brings_into_a_secret_header_is_sealed_and_the_pill_is_shown
     assert not in_clear()
 
 
+@both
 def test_what_comes_back_masked_stays_what_it_was(api: Api, mid: Mid) -> None:
     records(api)
     document = api.action("secret", step())["steps"][0]
@@ -207,6 +209,7 @@ def test_the_audit_trail_says_that_a_secret_changed_and_not_what_it_is(api: Api,
     assert not in_clear()
 
 
+@both
 def test_after_a_rotation_the_new_key_opens_what_waits_and_what_is_run_again(
     api: Api, mid: Mid, key: Path, instance: Folder
 ) -> None:
@@ -269,6 +272,7 @@ def test_masked_values_are_taken_in_order() -> None:
             header_fields.kept(refused, before)
 
 
+@both
 def test_what_lay_in_clear_before_is_sealed_by_the_migration(api: Api, mid: Mid) -> None:
     records(api)
     clear = [["Cookie", OLD], ["Accept", "a/b"], ["Authorization", "{{inputs.a}}"]]
