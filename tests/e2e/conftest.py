@@ -12,7 +12,7 @@ from openmid.demo import partner, report, walk
 from openmid.demo.instance_api import Json
 from openmid.demo.stage import Stage
 from openmid.demo.walk import Walk
-from tests.e2e import soap_partner
+from tests.e2e import misbehaving, soap_partner
 
 
 @pytest.fixture(scope="session")
@@ -29,22 +29,46 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 
 @pytest.fixture(scope="session")
-def port(standing: Walk) -> Iterator[int]:
-    """Where the SOAP partner listens; the MID Server may go there, under the alias `soap`."""
-    assert standing.certificates
-    port = partner.free_port()
-    server = soap_partner.start(port, standing.certificates)
+def ports(standing: Walk) -> tuple[int, int]:
+    """Where the SOAP partner and the one that misbehaves may listen: the MID Server may go there."""
+    found = partner.free_port(), partner.free_port()
     walk.stop_mid(standing)
     config = standing.agent / "config.xml"
-    allow = f'<allow host="127.0.0.1" port="{port}"/>'
-    config.write_text(config.read_text().replace("</egress>", f"  {allow}\n  </egress>", 1))
+    allow = "".join(f'  <allow host="127.0.0.1" port="{port}"/>\n  ' for port in found)
+    config.write_text(config.read_text().replace("</egress>", f"{allow}</egress>", 1))
     walk.start_mid(standing)
-    mid = walk.wait_for(standing, "is Up", lambda found: found["status"] == "Up")
-    alias = walk.api(standing).create("sys_alias", name="soap", connection_type="http_connection")
-    columns = walk._connection(standing, "SOAP", alias) | walk._mutual(standing, mid) | {"port": str(port)}
-    walk.api(standing).create("http_connection", **columns)
+    walk.wait_for(standing, "is Up", lambda mid: mid["status"] == "Up")
+    return found
+
+
+@pytest.fixture(scope="session")
+def port(standing: Walk, ports: tuple[int, int]) -> Iterator[int]:
+    """The SOAP partner listens; its alias is `soap`."""
+    assert standing.certificates
+    port, _ = ports
+    server = soap_partner.start(port, standing.certificates)
+    _connect(standing, "soap", port)
     yield port
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def misbehaves(standing: Walk, ports: tuple[int, int]) -> Iterator[None]:
+    """The partner of tests/e2e/misbehaving.py listens; its alias is `misbehaves`."""
+    assert standing.certificates
+    _, port = ports
+    server = misbehaving.start(port, standing.certificates)
+    _connect(standing, "misbehaves", port, connection_timeout="6000")
+    yield
+    server.shutdown()
+
+
+def _connect(standing: Walk, name: str, port: int, **more: str) -> None:
+    api = walk.api(standing)
+    mid = walk.wait_for(standing, "is Up", lambda found: found["status"] == "Up")
+    alias = api.create("sys_alias", name=name, connection_type="http_connection")
+    columns = walk._connection(standing, name, alias) | walk._mutual(standing, mid) | {"port": str(port)}
+    api.create("http_connection", **columns, **more)
 
 
 @pytest.fixture
