@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,7 @@ def main() -> int:
         if reason:
             print(f"left out: {each}: {reason}", file=sys.stderr)
             faults.remove(each)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it has started ends with it
     fips, lease = not given.without_fips, given.lease
     wish = Wish(given.seed, fips, "network" in faults, "full" in faults, given.postgresql, lease)
     return run(wish, faults, given.kills, given.minutes, given.queued)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from openmid.instance.actions import details, runner
+from openmid.instance.actions import runner
 from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import EnrolmentToken, MidServer
+from openmid.instance.records import header_secrets
 from openmid.wire.messages import ClaimAnswer
 from openmid.wire.probes import Failure
 from tests.instance.conftest import validate
@@ -103,7 +104,7 @@ def test_headers_that_carry_secrets_are_masked() -> None:
         "X-Secret",
     )
     shown = ("WWW-Authenticate", "Content-Type", "Location", "X-Request-Id")
-    masked = details._masked([(name, "value") for name in secret + shown])
+    masked = header_secrets.masked([(name, "value") for name in secret + shown])
     assert masked == [[name, "********"] for name in secret] + [[name, "value"] for name in shown]
 
 

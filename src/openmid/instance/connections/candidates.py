@@ -85,12 +85,14 @@ def _sample(connection: Connection, wanted: Requirement) -> list[Candidate]:
     where who fits is not a matter of any."""
     if wanted.mid or wanted.cluster:
         return []
-    count = connection.first(SQL["agents"])
-    others = (count["agents"] if count else 0) - SAMPLE
-    if others < SAMPLE:
+    row = connection.first(SQL["agents"])
+    count = row["agents"] if row else 0
+    if count < 2 * SAMPLE:
         return []
-    values = {"profile": wanted.profile, "limit": SAMPLE, "skipped": connection.sequence() % (others + 1)}
-    found = fit(_made(connection, wanted, connection.run(SQL["some_candidates"], **values)), wanted, clock.now())
+    skipped = connection.sequence() % count
+    values = {"limit": SAMPLE, "skipped": skipped, "more": max(0, skipped + SAMPLE - count)}
+    rows = connection.run(SQL["some_candidates"], profile=wanted.profile, **values)
+    found = fit(_made(connection, wanted, rows), wanted, clock.now())
     return found if isinstance(found, list) and len(found) >= MOST_COMPARED else []
 
 

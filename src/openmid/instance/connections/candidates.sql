@@ -31,7 +31,8 @@ ORDER BY agent.name;
 SELECT count(*) AS agents FROM ecc_agent;
 
 -- name: some_candidates
--- As `candidates` for a connection that means all of them: `:limit` of many, those after `:skipped` others.
+-- As `candidates` for a connection that means all of them: `:limit` of many, those after `:skipped` others, and the first
+-- `:more` of all, since behind the last comes the first.
 SELECT
     agent.sys_id,
     agent.name,
@@ -51,6 +52,7 @@ SELECT
     ) THEN 1 ELSE 0 END AS profile_applies
 FROM ecc_agent AS agent
 WHERE agent.sys_id IN (SELECT sys_id FROM ecc_agent ORDER BY sys_id LIMIT :limit OFFSET :skipped)
+    OR agent.sys_id IN (SELECT sys_id FROM ecc_agent ORDER BY sys_id LIMIT :more)
 ORDER BY agent.name;
 
 -- name: statuses
