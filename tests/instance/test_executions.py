@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openmid.instance.actions import runner
+from openmid.instance.actions import details, runner
 from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
