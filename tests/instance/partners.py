@@ -167,7 +167,9 @@ class Mid:
     def heartbeat(self, **what: Any) -> Reply:
         if isinstance(what.get("proof"), Proof):
             what["proof"] = self.sign(what["proof"])
-        return self.post("/heartbeat", Heartbeat(version="0.1.0", host_name="host.example", started=1, **what))
+        return self.post(
+            "/heartbeat", Heartbeat(**({"version": "0.1.0", "host_name": "host.example", "started": 1} | what))
+        )
 
     def claim(self, wait_ms: int = 0, limit: int = 1) -> Reply:
         return self.post("/claim", messages.ClaimRequest(limit, wait_ms))

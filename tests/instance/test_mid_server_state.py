@@ -111,6 +111,19 @@ def test_a_heartbeat_is_bounded(mid: Mid) -> None:
     assert mid.heartbeat(log_tail=["x" * 300_000]).status == 413
 
 
+def test_zero_bytes_are_left_out_or_refused(api: Api, mid: Mid) -> None:
+    told(mid, host_name="a\0b", log_tail=["c\0d"], profiles=[status(error="e\0f", loaded=False)])
+    record = MidServer.objects.get()
+    assert (record.host_name, record.log_tail) == ("ab", ["cd"])
+    assert api.get("/api/now/table/sys_alias?sysparm_query=name%3D%00").status == 400
+    assert api.post("/api/v1/actions/a%00b/execute", {}).status == 400
+    assert api.post("/api/now/table/sys_alias", {"name": "a\0b"}).status == 400
+    connected(api)
+    answer = api.post("/api/v1/connections/partner/request", {"method": "POST", "path": "/", "body": "a\0b"}).json
+    assert mid.job().decoded().body == "a\0b"
+    assert answer["state"] == "In Progress"
+
+
 def test_a_profile_that_is_being_loaded_is_waited_for(api: Api, mid: Mid) -> None:
     """As in a MID Server's first heartbeats: it has neither loaded nor failed."""
     profile = api.create("mid_protocol_profile", protocol="mauth", keystore_path="/x")["sys_id"]

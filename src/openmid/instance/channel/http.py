@@ -86,7 +86,8 @@ def limited(app: ASGIApp, limit: int) -> ASGIApp:
 
 class KnownHost:
     """Answers 400 where Host is none of `names`: a page that has its own name point here (DNS rebinding) gets no further;
-    and, where `https` is asked for, to whoever comes past the proxy that makes it."""
+    where there is a zero byte in the address, which one of the databases would choke on; and, where `https` is asked
+    for, to whoever comes past the proxy that makes it."""
 
     def __init__(self, app: ASGIApp, names: list[str], https: bool = False) -> None:
         self.app = app
@@ -104,6 +105,8 @@ class KnownHost:
     def _refusal(self, scope: Scope) -> Refusal | None:
         if self.https and scope["scheme"] != "https":
             return Refusal("not_https", "this instance is called through its proxy, over HTTPS", PROXY_HINT)
+        if b"%00" in scope["query_string"] or "\0" in scope["path"]:
+            return Refusal("bad_address", "there is a zero byte in the address", "leave it out: no record has one")
         sent = next((value for name, value in scope["headers"] if name == b"host"), b"")
         return None if self._known(sent) else Refusal("unknown_host", "this instance is not called so", HOST_HINT)
 

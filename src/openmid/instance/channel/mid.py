@@ -150,22 +150,30 @@ def bounded(message: Heartbeat) -> Heartbeat:
         message,
         profiles=[
             cut(
-                each, **{name: value[:LINE] for name, value in msgspec.structs.asdict(each).items() if name != "loaded"}
+                each, **{name: _line(value) for name, value in msgspec.structs.asdict(each).items() if name != "loaded"}
             )
             for each in message.profiles[:MANY]
         ],
-        egress=[each[:LINE] for each in message.egress[:MANY]],
-        capabilities=[each[:80] for each in message.capabilities[:MANY]],
-        log_tail=[each[:LINE] for each in message.log_tail[-MAX_LOG_LINES:]],
+        egress=[_line(each) for each in message.egress[:MANY]],
+        capabilities=[_line(each)[:80] for each in message.capabilities[:MANY]],
+        log_tail=[_line(each) for each in message.log_tail[-MAX_LOG_LINES:]],
+        version=_line(message.version)[:80],
+        host_name=_line(message.host_name)[:255],
+        host_os_distribution=_line(message.host_os_distribution)[:255],
     )
+
+
+def _line(text: str) -> str:
+    """As much of it as is kept; without zero bytes, which one of the databases does not take."""
+    return text.replace("\0", "")[:LINE]
 
 
 def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[[Connection], int]:
     """The unit of work that notes a heartbeat."""
     values: dict[str, object] = {
-        "version": message.version[:80],
-        "host_name": message.host_name[:255],
-        "host_os_distribution": message.host_os_distribution[:255],
+        "version": message.version,
+        "host_name": message.host_name,
+        "host_os_distribution": message.host_os_distribution,
         "started": message.started,
         "status": message.status if message.status in STATUSES else "Up",
         "fips_enforced": int(fips.enforced),
