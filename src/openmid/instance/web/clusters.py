@@ -24,6 +24,7 @@ class Members(Rows):  # type: ignore[type-arg]
     model = ClusterMember
     fields = ("mid_server", "order")
     extra = 1
+    hide_title = True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """A row's fields have no labels but the columns' heads, which are none to a screen reader."""

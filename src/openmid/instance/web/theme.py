@@ -81,6 +81,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "shield_lock",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("openmid/icon.svg")}],
     "SITE_URL": None,  # there is no other site to return to
+    "SHOW_BACK_BUTTON": True,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
