@@ -126,7 +126,7 @@ def profile_by_keyboard(page: Page, mid_server: str) -> None:
     write(form, "Password", "Password123")
     choose(form, "Applies to", "Specific MID Servers")
     switch_on(form, mid_server)
-    with form.expect_event("close"):
+    with article.closing(form):
         press(form, button(form, "Submit"))
     expect(article.field(page, "MID protocol profile")).to_have_value("keyauth")
 

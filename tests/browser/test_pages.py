@@ -68,7 +68,8 @@ def test_the_connection_url_is_live_while_typing(page: Page, instance: Standing)
     expect(url).to_have_value("")  # no profile yet, so there is no scheme
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Look up using list").click()
-    opened.value.get_by_role("link", name=name, exact=True).click()
+    with article.closing(opened.value):
+        opened.value.get_by_role("link", name=name, exact=True).click()
     expect(url).to_have_value(f"{name}://partner.ex:443/v1")
     article.field(page, "Port override").fill("8443")  # the profile's own
     expect(url).to_have_value(f"{name}://partner.ex/v1")

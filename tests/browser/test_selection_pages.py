@@ -41,6 +41,6 @@ def test_a_credential_by_the_magnifying_glass_and_a_cluster(page: Page, instance
     expect(article.field(page, "MID Cluster")).to_be_visible()
     with page.expect_popup() as opened:
         page.locator("#lookup_id_credential").click()
-    with opened.value.expect_event("close"):
+    with article.closing(opened.value):
         opened.value.get_by_role("link", name="partner login").click()
     expect(article.field(page, "Credential")).to_have_value("partner login")
