@@ -40,7 +40,8 @@ def test_every_page_is_accessible_fits_a_narrow_screen_and_keeps_its_policy(sign
             found.append(f"{each.name}: it shows foreign bytes, and its policy has unsafe-eval")
         page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         menu, colours = each.name in WITH_THEIR_MENU, stands_for_its_colours(each)
-        found += [f"{each.name}: {said}" for said in axe.violations(page, menu=menu, colours=colours)]
+        if colours or each.sort != "new":  # the form of a new record is a record's
+            found += [f"{each.name}: {said}" for said in axe.violations(page, menu=menu, colours=colours)]
         width = narrowed(page)
         if width > NARROW:
             found.append(f"{each.name}: {width} px wide on a screen of {NARROW}")
