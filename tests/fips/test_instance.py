@@ -135,10 +135,10 @@ def test_it_takes_approved_suites_only(running: tuple[Enforced, str, subprocess.
             chosen = secured.cipher()
             return chosen[0] if chosen else ""
 
-    for suite in ("ECDHE-RSA-CHACHA20-POLY1305", "AES128-SHA", "ECDHE-RSA-AES256-SHA"):
+    for suite in ("ECDHE-ECDSA-CHACHA20-POLY1305", "AES128-SHA", "ECDHE-ECDSA-AES256-SHA"):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             negotiated(suite)
-    assert negotiated("ECDHE-RSA-AES256-GCM-SHA384") == "ECDHE-RSA-AES256-GCM-SHA384"
+    assert negotiated("ECDHE-ECDSA-AES256-GCM-SHA384") == "ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
 def test_it_stops_when_its_module_changes_and_does_not_start_again(
