@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,17 @@ def forbidden() -> list[str]:
     return sorted({word.strip() for _, words in rows[2:] for word in words.split(",")})
 
 
-def names() -> Iterator[tuple[str, Path]]:
+@cache
+def names() -> list[tuple[str, Path]]:
+    """What is defined in src, as the glossary spells it, and where."""
+    return list(_names())
+
+
+def _names() -> Iterator[tuple[str, Path]]:
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node.name, path
+                yield spelled(node.name), path
 
 
 def spelled(name: str) -> str:
@@ -35,4 +42,4 @@ def test_the_table_is_read() -> None:
 @pytest.mark.parametrize("word", forbidden())
 def test_nothing_is_called_by_another_word(word: str) -> None:
     pattern = re.compile(rf"(^|_){re.escape(word.lower().replace(' ', '_').replace('-', '_'))}(_|$)")
-    assert [f"{path.relative_to(ROOT)}: {name}" for name, path in names() if pattern.search(spelled(name))] == []
+    assert [f"{path.relative_to(ROOT)}: {name}" for name, path in names() if pattern.search(name)] == []

@@ -13,7 +13,7 @@ import pytest
 from openmid.demo import walk
 from openmid.demo.walk import Walk
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 
 
 class Shell:

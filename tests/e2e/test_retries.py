@@ -10,7 +10,7 @@ from openmid.demo import walk
 from openmid.demo.walk import Walk
 from tests.e2e.conftest import first_error
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 
 
 def lost(standing: Walk, name: str, *failures: str) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from tests.browser import article
 from tests.browser.conftest import FLAGS
 from tests.e2e import soap_partner
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 MB = 8
 
 
