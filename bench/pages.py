@@ -174,8 +174,9 @@ def fill(folder: Path, found: Furnished, executions: int) -> None:
 
 
 def measured(name: str, path: str, fetch: Fetch, rounds: int) -> common.Figures:
-    """The page's queries, and the median of its times after a first one."""
-    fetch(path)
+    """The page's queries, and the median of its times; of several after a first one."""
+    if rounds > 1:
+        fetch(path)
     queries, times = zip(*(fetch(path) for _ in range(rounds)), strict=True)
     return {"page": name, "queries": max(queries), "ms": round(statistics.median(times), 1)}
 
