@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from openmid.demo import walk
 from openmid.demo.instance_api import Json
 from openmid.demo.walk import Walk
 from tests.e2e.conftest import first_error
 
 FIPS = "FIPS Enforced Mode"
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standing")]
 
 
 def lost(mid: Json) -> bool:
