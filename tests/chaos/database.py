@@ -14,9 +14,12 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 
 ENDS = """
 SELECT execution.sys_id, execution.idempotency_key, execution.state, count(step.sys_id), min(step.error),
-    (SELECT count(*) FROM ecc_queue AS result
-     WHERE result.queue = 'input' AND result.state = 'processed' AND result.agent_correlator = execution.sys_id)
+    coalesce(max(result.results), 0)
 FROM execution LEFT JOIN step_execution AS step ON step.execution = execution.sys_id
+LEFT JOIN (
+    SELECT agent_correlator, count(*) AS results FROM ecc_queue
+    WHERE queue = 'input' AND state = 'processed' GROUP BY agent_correlator
+) AS result ON result.agent_correlator = execution.sys_id
 WHERE execution.idempotency_key IS NOT NULL
 GROUP BY execution.sys_id, execution.idempotency_key, execution.state
 """
