@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import MidServer
 from openmid.instance.records import clock
+from openmid.instance.records.database import Connection
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import records
 
@@ -31,6 +33,23 @@ def move(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: real() + seconds * 10**9)
 
 
+def followed_beside_a_unit_that_fails() -> int:
+    """Both in one transaction, which is rolled back once and run again."""
+    gate = threading.Event()
+
+    def fail(connection: Connection) -> None:
+        connection.change("UPDATE ecc_queue SET priority = 9")
+        raise ValueError("on purpose")
+
+    blocked = writer().submit(lambda _: gate.wait(10))
+    followed, failed = writer().submit(clock_jump.Following()), writer().submit(fail)
+    gate.set()
+    assert blocked.result(10)
+    with pytest.raises(ValueError, match="on purpose"):
+        failed.result(10)
+    return followed.result(10)
+
+
 def test_a_jump_changes_nothing_until_it_is_followed_and_then_everything_goes_along(
     api: Api, mid: Mid, moved: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +61,7 @@ def test_a_jump_changes_nothing_until_it_is_followed_and_then_everything_goes_al
     move(monkeypatch, moved)
     assert clock.now() - before < 60_000_000
     assert clock_jump.moved()
-    jump = writer().run(clock_jump.follow)
+    jump = followed_beside_a_unit_that_fails()
     assert round(jump / 1e6) == moved
     assert not clock_jump.moved()
     assert EccQueueItem.objects.get(pk=job.sys_id).lease_until == lease + jump

@@ -40,6 +40,7 @@ log = logging.getLogger("openmid.instance")
 async def _end_lost_jobs() -> None:
     """Every few seconds, and when a MID Server loses its trust or its record: jobs that will have no result."""
     begun = False
+    following: clock_jump.Following | None = None
     with wakeups.waiting("lost jobs") as woken:
         while True:
             woken.clear()
@@ -48,8 +49,10 @@ async def _end_lost_jobs() -> None:
                 if not begun:
                     await writer().done(clock_jump.at_start)
                     begun = True
-                elif clock_jump.moved():
-                    await writer().done(clock_jump.follow)
+                elif following or clock_jump.moved():
+                    following = following or clock_jump.Following()
+                    await writer().done(following)
+                    following = None
                 lost = await writer().done(runner.lapse)
             except DatabaseAway as error:
                 begun = False  # nobody can deliver now: when it is back, as at a start
