@@ -118,6 +118,10 @@ class Pieces:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.gone = False
+
+    def is_closing(self) -> bool:
+        return self.gone
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -140,3 +144,11 @@ async def test_head_and_body_of_a_small_answer_go_in_one_piece() -> None:
     joined.write(b"last")
     joined.close()
     assert transport.written[2:] == [b"last", b"closed"]
+
+
+async def test_what_was_written_for_a_client_that_has_gone_is_dropped() -> None:
+    transport = Pieces()
+    guard.Joined(transport).write(b"answer")  # type: ignore[arg-type]
+    transport.gone = True
+    await asyncio.sleep(0)
+    assert transport.written == []

@@ -103,9 +103,9 @@ class Joined:
         self._transport.close()
 
     def _send(self) -> None:
-        if self._parts:
-            data = b"".join(self._parts)
-            self._parts.clear()
+        data = b"".join(self._parts)
+        self._parts.clear()
+        if data and not self._transport.is_closing():  # a client may have gone since it was written
             self._transport.write(data)
 
 
