@@ -61,3 +61,20 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
 def test_an_unknown_level_has_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mid\.log\.level"):
         logs.configure(tmp_path, "loud", console=False)
+
+
+def test_the_file_is_rotated_by_its_size_and_counts_what_an_earlier_process_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MOST_BYTES", 2000)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "agent0.log").write_text("before\n" * 200)
+    logs.configure(tmp_path, "info", console=False)
+    for number in range(60):
+        structlog.get_logger().info(f"sentence {number}")
+    files = sorted((tmp_path / "logs").iterdir())
+    assert [each.name for each in files] == ["agent0.log", "agent0.log.1", "agent0.log.2"]
+    assert all(each.stat().st_size <= 2000 + 100 for each in files)
+    text = "".join(each.read_text() for each in reversed(files))
+    assert [line.rsplit(" ", 1)[1] for line in text.splitlines() if "sentence" in line] == [str(n) for n in range(60)]
+    assert text.startswith("before\n")
