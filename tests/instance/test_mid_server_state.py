@@ -103,6 +103,29 @@ def test_a_clock_that_is_off_is_an_issue(mid: Mid, off: int, found: int) -> None
     assert MidIssue.objects.filter(source="Clock", state="new").count() == found
 
 
+def speak(mid: Mid, processes: str) -> list[MidIssue]:
+    """Heartbeats of these processes, one letter each; the issues that are open then."""
+    for each in processes:
+        told(mid, started=1_700_000_000_000_000 + ord(each), host_name=f"host-{each}")
+    return list(MidIssue.objects.filter(source="Copies", state="new"))
+
+
+def test_copies_of_an_agent_folder_are_an_issue_until_one_is_left(api: Api, mid: Mid) -> None:
+    assert speak(mid, "aabab") == []  # a restart; the last heartbeat before it arrives late
+    assert speak(mid, "b" * 12) == []
+    (issue,) = speak(mid, "cbcbcb")
+    assert (issue.short_description, issue.count) == (
+        "mid1: copies of its agent folder run at once: stop all but one, install the others anew: "
+        "host-b (since 2023-11-14 22:13:20) and host-c (since 2023-11-14 22:13:20)",
+        1,
+    )
+    assert "processes" not in api.get("/api/now/table/ecc_agent").result[0]
+    assert speak(mid, "b" * 10) == [issue]
+    assert speak(mid, "b") == []
+    issue.refresh_from_db()
+    assert issue.state == "resolved"
+
+
 def test_a_heartbeat_is_bounded(mid: Mid) -> None:
     told(mid, log_tail=["x" * 2000] * 100, egress=["y"] * 300, capabilities=["z" * 200])
     record = MidServer.objects.get()

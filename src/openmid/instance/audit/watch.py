@@ -18,7 +18,8 @@ from openmid.instance.records.header_secrets import HeadersField
 from openmid.instance.records.secrets import EncryptedField
 
 SECRET = frozenset({"password", "token_hash", "credential_hash", "previous_credential_hash", "totp_secret"})
-UNSEEN = frozenset({*SYS_COLUMNS, "last_login", "date_joined", "configuration", "proof_asked", "log_tail", "load"})
+OF_ITSELF = ("configuration", "proof_asked", "log_tail", "load", "processes")
+UNSEEN = frozenset({*SYS_COLUMNS, *OF_ITSELF, "last_login", "date_joined"})
 BEFORE = "_openmid_audit_before"
 CHANGED, SET = "(changed)", "(set)"
 

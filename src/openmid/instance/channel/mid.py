@@ -20,7 +20,7 @@ from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_threa
 from openmid.instance.connections import candidates, distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
-from openmid.instance.mid import enrolment, issues, proofs
+from openmid.instance.mid import copies, enrolment, issues, proofs
 from openmid.instance.mid.models import HEARTBEAT_MS, Validated
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id, reader
@@ -192,7 +192,9 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
             kept = {"proof": fips.signed.text, "signature": fips.signed.signature, "fingerprint": found.fingerprint}
             connection.change(SQL["note_proof"], sys_id=values["proof"], **kept)
         _note_issue(connection, found, fips, lost=message.proof is not None)
-        _note_problems(connection, found, message)
+        processes = _processes(connection, found, message)
+        values["processes"] = _text(processes)
+        _note_problems(connection, found, message, processes)
         candidates.forget(connection)
         return connection.change(SQL["heartbeat"], sys_id=found.sys_id, now=clock.now(), **values)
 
@@ -213,10 +215,17 @@ def _note_issue(connection: Connection, found: Caller, fips: proofs.Standing, *,
         connection.change(SQL["note_issue"], sys_id=new_id(), short_description=reason, **what)
 
 
-def _note_problems(connection: Connection, found: Caller, message: Heartbeat) -> None:
+def _processes(connection: Connection, found: Caller, message: Heartbeat) -> list[copies.Process]:
+    """Those that speak as this MID Server. Of two that two nodes hear in one moment one is kept: the next is seconds off."""
+    row = connection.first(SQL["processes"], sys_id=found.sys_id)
+    known = msgspec.json.decode(row["processes"], type=list[copies.Process]) if row else []
+    return copies.heard(known, message)
+
+
+def _note_problems(connection: Connection, found: Caller, message: Heartbeat, processes: list[copies.Process]) -> None:
     """Open an issue for each problem that is new or says something else by now; resolve those that are gone."""
     now = clock.now()
-    problems = issues.problems(found.name, message, now)
+    problems = issues.problems(found.name, message, now, processes)
     what = {"mid_server": found.sys_id, "now": now, "moment": clock.moment(now).strftime(SQL_MOMENT)}
     rows = connection.run(SQL["open_issues"], mid_server=found.sys_id)
     known = {row["source"]: row["short_description"] for row in rows if row["source"] != FIPS}

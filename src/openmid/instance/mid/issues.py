@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from openmid.instance.mid import copies
 from openmid.instance.records import clock
 from openmid.wire.messages import Heartbeat, ProfileStatus
 
-CLOCK = "Clock"
+CLOCK, COPIES = "Clock", "Copies"
 SKEW_US = 30_000_000
 DAYS = (7, 14, 30)
 LONGEST = 255
 
 
-def problems(name: str, message: Heartbeat, now: int) -> dict[str, str]:
-    """By source, what is wrong on the MID Server `name` at the instance's time `now` (microseconds)."""
+def problems(name: str, message: Heartbeat, now: int, processes: list[copies.Process]) -> dict[str, str]:
+    """By source, what is wrong on the MID Server `name`, as which these `processes` speak, at the instance's time `now`
+    (microseconds)."""
     found: dict[str, str] = {}
     if message.now >= 0 and abs(message.now - now) > SKEW_US:
         seconds = (message.now - now) // 1_000_000
@@ -25,6 +27,8 @@ def problems(name: str, message: Heartbeat, now: int) -> dict[str, str]:
             f"{name}: its clock is {abs(seconds)} seconds {'ahead of' if seconds > 0 else 'behind'} the instance's: "
             "set it by NTP, certificates are judged by it"
         )
+    if copied := copies.sentence(name, processes):
+        found[COPIES] = copied
     for status in message.profiles:
         found |= _of_profile(name, status, now)
     return {source[:80]: sentence[:LONGEST] for source, sentence in found.items()}

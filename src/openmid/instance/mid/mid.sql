@@ -30,6 +30,10 @@ SET short_description = :short_description,
     sys_updated_on = :moment,
     sys_mod_count = ecc_agent_issue.sys_mod_count + 1;
 
+-- name: processes
+-- Which processes have spoken as a MID Server (`mid.copies`).
+SELECT processes FROM ecc_agent WHERE sys_id = :sys_id;
+
 -- name: open_issues
 -- What is open on a MID Server.
 SELECT source, short_description FROM ecc_agent_issue WHERE mid_server_id = :mid_server AND state = 'new';
@@ -58,6 +62,7 @@ SET version = :version,
     load = :load,
     log_tail = CASE WHEN :log_tail = '[]' THEN log_tail ELSE :log_tail END,
     reported_capabilities = :capabilities,
+    processes = :processes,
     previous_credential_hash = ''
 WHERE sys_id = :sys_id;
 
@@ -78,5 +83,6 @@ SET version = :version,
     load = :load,
     log_tail = CASE WHEN CAST(:log_tail AS jsonb) = '[]' THEN log_tail ELSE CAST(:log_tail AS jsonb) END,
     reported_capabilities = :capabilities,
+    processes = :processes,
     previous_credential_hash = ''
 WHERE sys_id = :sys_id;

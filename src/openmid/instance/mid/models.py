@@ -134,6 +134,7 @@ class MidServer(Record):
     reported_capabilities: models.JSONField[Any, Any] = models.JSONField(
         "Reported capabilities", default=list, blank=True, editable=False
     )
+    processes: models.JSONField[Any, Any] = models.JSONField(default=list, blank=True, editable=False)  # mid.copies
     configuration = models.PositiveBigIntegerField("Configuration", default=1, editable=False)
     paused = models.BooleanField("Paused", default=False, editable=False)
     restart_asked = models.BigIntegerField("Restart asked for (µs)", default=0, editable=False)

@@ -49,6 +49,7 @@ INSIDE = (
     "fips_proof",
     "proof_asked",
     "profiles_not_loaded",
+    "processes",
 )
 MICROSECONDS = ("restart_asked", "started", "last_refreshed", "last_detected", "resolved")
 
