@@ -10,15 +10,14 @@ import base64
 import binascii
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-import aiohttp
-
 from openmid.midserver.attachments import AttachmentClient
 from openmid.midserver.call_error import CallError
+from openmid.midserver.exchange import Answer
 from openmid.wire.probes import Attachment, HttpProbe, Part
 
 CHUNK = 64 * 1024
@@ -45,7 +44,7 @@ class Streamed:
         """Its length in bytes."""
         return sum(len(piece) if isinstance(piece, bytes) else piece.size_bytes for piece in self.pieces)
 
-    async def chunks(self, attachments: AttachmentClient | None) -> AsyncIterator[bytes]:
+    async def chunks(self, attachments: AttachmentClient | None) -> AsyncGenerator[bytes, None]:
         """The bytes.
 
         Raises:
@@ -213,22 +212,22 @@ def _decoder(coding: str) -> _Decoder | None:
     return None  # an unknown coding is the user's affair: the body comes as it is
 
 
-async def chunks(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+async def chunks(answer: Answer, limit: int) -> AsyncIterator[bytes]:
     """An answer's body, its coding taken off.
 
     Raises:
         TooLarge: as soon as it is larger than `limit` bytes.
         BadCoding: it is not what its Content-Encoding says.
     """
-    coding = response.headers.get("Content-Encoding")
+    coding = answer.headers.get("Content-Encoding")
     decoder = _decoder(coding) if coding else None
     size = taken = 0
-    async for raw in response.content.iter_any():
+    while raw := await answer.read():
         taken += len(raw)
         for chunk in _decoded(decoder, raw, coding) if decoder else (raw,):
             size += len(chunk)
             if max(size, taken) > limit:
-                response.close()
+                answer.close()
                 raise TooLarge(limit)
             yield chunk
     if decoder is not None and not decoder.finished():
@@ -242,18 +241,18 @@ def _decoded(decoder: _Decoder, raw: bytes, coding: str | None) -> Iterator[byte
         raise BadCoding(f"it is not {coding} data, as its Content-Encoding says") from error
 
 
-async def whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def whole(answer: Answer, limit: int) -> bytes:
     """The body in memory.
 
     Raises:
         TooLarge, BadCoding: as `chunks`.
     """
-    if "Content-Encoding" not in response.headers:
-        body = bytearray()
-        async for raw in response.content.iter_any():
-            body += raw
-            if len(body) > limit:
-                response.close()
-                raise TooLarge(limit)
-        return bytes(body)
-    return b"".join([chunk async for chunk in chunks(response, limit)])
+    if "Content-Encoding" in answer.headers:
+        return b"".join([chunk async for chunk in chunks(answer, limit)])
+    body = bytearray()
+    while raw := await answer.read():
+        body += raw
+        if len(body) > limit:
+            answer.close()
+            raise TooLarge(limit)
+    return bytes(body)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import time
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,10 @@ from openmid.midserver.bodies import BadCoding, Streamed, TooLarge
 from openmid.midserver.call_error import CallError
 from openmid.midserver.call_retry import Outcome
 from openmid.midserver.client_identity import ProfileError
-from openmid.midserver.connector import CURRENT, Attempt, PhaseTimeout
+from openmid.midserver.connector import CURRENT, Attempt, Connector, PhaseTimeout
 from openmid.midserver.credentials import Credentials, Shown
 from openmid.midserver.evidence import gather
+from openmid.midserver.exchange import Answer, Chunks, Destination, exchange, head
 from openmid.midserver.outgoing import Request
 from openmid.midserver.protocol_registry import NotRegistered, ProtocolRegistry
 from openmid.wire.messages import Job
@@ -171,38 +171,36 @@ class RestRunner:
         """One request and its answer; None when `trip.request` is to be made next."""
         client, _ = self._registry.client(request.protocol)
         trip.trusted_by = client.trusted_by
-        context = client.context(trip.probe.ca_certificates)
         target = request.target
+        destination = client.destination(target, trip.probe.ca_certificates, self._proxy)
         attempt = trip.attempt
         if attempt.sent or attempt.fresh:
             attempt = trip.attempt = Attempt("")
         attempt.host, attempt.port = target.host or "", target.port or 443
         attempt.client, attempt.timeouts = client.facts, trip.probe.timeouts
         trip.began = trip.began or time.monotonic_ns()
-        session = client.acquire()
+        connector = client.acquire()
         token = CURRENT.set(attempt)
         try:
-            async with await self._sent(trip, request, session, context) as response:
-                attempt.head = time.monotonic_ns()
-                return await self._received(trip, request, response)
+            async with asyncio.timeout(trip.left()) as due:
+                answer = await self._sent(trip, request, connector, destination)
+                answer.due = due
+                try:
+                    attempt.head = time.monotonic_ns()
+                    return await self._received(trip, request, answer)
+                finally:
+                    await answer.finish()
         finally:
             CURRENT.reset(token)
             await client.release()
 
-    async def _sent(self, trip: _Trip, request: Request, session: aiohttp.ClientSession, context: Any) -> Any:
+    async def _sent(self, trip: _Trip, request: Request, connector: Connector, destination: Destination) -> Answer:
         attempt = trip.attempt
         if trip.shown is not None and request.authorised:
             request = outgoing.carrying(request, trip.shown)
-        headers, data = self._body(request, attempt)
-        asking = session.request(
-            request.method,
-            request.target,
-            headers=headers,
-            data=data,
-            ssl=context,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=trip.left()),
-            **self._proxy.towards(attempt.host),
+        body, size = self._body(request, attempt)
+        asking = exchange(
+            connector, destination, request.method, head(request.method, request.target, request.headers, size), body
         )
         if not attempt.timeouts.first_byte_ms:
             return await asking
@@ -218,31 +216,33 @@ class RestRunner:
         finally:
             attempt.due = None  # a body that is still under way arms nothing any more
 
-    def _body(self, request: Request, attempt: Attempt) -> tuple[list[tuple[str, str]], Any]:
+    def _body(self, request: Request, attempt: Attempt) -> tuple[bytes | Chunks | None, int | None]:
+        """The body, and its length."""
         body = request.body
         if not isinstance(body, Streamed):
-            return request.headers, io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+            return body, None if body is None else len(body)
         attempt.uploading = True
-        return [*request.headers, ("Content-Length", str(body.size))], self._upload(body, attempt)
+        return self._upload(body, attempt), body.size
 
-    async def _upload(self, body: Streamed, attempt: Attempt) -> AsyncIterator[bytes]:
+    async def _upload(self, body: Streamed, attempt: Attempt) -> Chunks:
         """The body, chunk by chunk. The wait for the answer begins behind it."""
-        async for chunk in body.chunks(self._attachments):
-            yield chunk
+        async with aclosing(body.chunks(self._attachments)) as chunks:
+            async for chunk in chunks:
+                yield chunk
         attempt.uploading = False
         attempt.arm(attempt.timeouts.first_byte_ms)
 
-    async def _received(self, trip: _Trip, request: Request, response: aiohttp.ClientResponse) -> ProbeResult | None:
-        probe, status = trip.probe, response.status
-        if probe.max_redirects and redirects.follows(status, response.headers):
-            trip.request = self._onward(trip, request, response)
-            await incoming.drop(response)
+    async def _received(self, trip: _Trip, request: Request, answer: Answer) -> ProbeResult | None:
+        probe, status = trip.probe, answer.status
+        if probe.max_redirects and redirects.follows(status, answer.headers):
+            trip.request = self._onward(trip, request, answer)
+            await incoming.drop(answer)
             return None
         if status == 401 and self._may_refresh(trip, request):
             trip.shown, trip.refreshed = None, True
-            await incoming.drop(response)
+            await incoming.drop(answer)
             return None
-        return await self._answered(trip, response)
+        return await self._answered(trip, answer)
 
     def _may_refresh(self, trip: _Trip, request: Request) -> bool:
         if trip.shown is None or trip.refreshed or not request.authorised:
@@ -250,9 +250,9 @@ class RestRunner:
         return self._credentials.refuse(trip.probe.credential, trip.shown)
 
     @staticmethod
-    def _onward(trip: _Trip, request: Request, response: aiohttp.ClientResponse) -> Request:
+    def _onward(trip: _Trip, request: Request, answer: Answer) -> Request:
         trip.seen.add((request.method, str(request.target)))
-        onward = redirects.onward(request, response.status, response.headers["Location"])
+        onward = redirects.onward(request, answer.status, answer.headers["Location"])
         shown = redact.clean(str(onward.target))
         if (onward.method, str(onward.target)) in trip.seen:
             raise CallError("redirect_loop", shown.partition("?")[0])
@@ -261,41 +261,38 @@ class RestRunner:
         trip.redirects.append(shown)
         return onward
 
-    async def _answered(self, trip: _Trip, response: aiohttp.ClientResponse) -> ProbeResult:
+    async def _answered(self, trip: _Trip, answer: Answer) -> ProbeResult:
         probe, attempt = trip.probe, trip.attempt
-        if probe.save_as and (trip.last or not call_retry.repeats(probe, response.status)):
-            return await self._saved(trip, response)
-        body = await bodies.whole(response, min(probe.max_body_bytes, MAX_BODY_BYTES))
-        charset = response.charset
-        text = incoming.text(body, charset)
+        if probe.save_as and (trip.last or not call_retry.repeats(probe, answer.status)):
+            return await self._saved(trip, answer)
+        body = await bodies.whole(answer, min(probe.max_body_bytes, MAX_BODY_BYTES))
+        text = incoming.text(body, answer.charset)
         return ProbeResult(
             started=trip.started,
-            status_code=response.status,
-            headers=incoming.headers(response),
+            status_code=answer.status,
+            headers=incoming.headers(answer),
             body=base64.b64encode(body).decode() if text is None else text,
             body_is_base64=text is None,
-            fault=await _fault(response, body) if isinstance(probe, SoapProbe) else None,
+            fault=await _fault(answer, body) if isinstance(probe, SoapProbe) else None,
             tls=attempt.tls,
             timing=incoming.timing(attempt, trip.began),
             fips_enforced=self._host.enforced,
             redirects=trip.redirects,
         )
 
-    async def _saved(self, trip: _Trip, response: aiohttp.ClientResponse) -> ProbeResult:
+    async def _saved(self, trip: _Trip, answer: Answer) -> ProbeResult:
         probe, job = trip.probe, trip.job
         if self._attachments is None or job is None:
             raise CallError("attachment_not_stored", "this MID Server has no way to attachments")
         # The default is for what is not saved; a smaller or larger limit was meant.
         limit = MAX_ATTACHMENT_BYTES if probe.max_body_bytes == MAX_BODY_BYTES else probe.max_body_bytes
-        chunks = bodies.chunks(response, min(limit, MAX_ATTACHMENT_BYTES))
-        kind = (
-            response.headers.get("Content-Type", "application/octet-stream")[:200].encode("ascii", "replace").decode()
-        )
+        chunks = bodies.chunks(answer, min(limit, MAX_ATTACHMENT_BYTES))
+        kind = answer.headers.get("Content-Type", "application/octet-stream")[:200].encode("ascii", "replace").decode()
         stored = await self._attachments.store(job.sys_id, job.lease, probe.save_as, kind, chunks)
         return ProbeResult(
             started=trip.started,
-            status_code=response.status,
-            headers=incoming.headers(response),
+            status_code=answer.status,
+            headers=incoming.headers(answer),
             attachment=stored,
             tls=trip.attempt.tls,
             timing=incoming.timing(trip.attempt, trip.began),
@@ -347,7 +344,7 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
     return gather(error, attempt, base)
 
 
-async def _fault(response: aiohttp.ClientResponse, body: bytes) -> SoapFault | None:
+async def _fault(answer: Answer, body: bytes) -> SoapFault | None:
     """A long document is read beside the loop: other calls go on."""
-    kind = response.headers.get("Content-Type", "")
+    kind = answer.headers.get("Content-Type", "")
     return soap.fault(kind, body) if len(body) < _LARGE else await asyncio.to_thread(soap.fault, kind, body)

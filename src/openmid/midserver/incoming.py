@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 import time
 
-import aiohttp
-
 from openmid.midserver.connector import Attempt
+from openmid.midserver.exchange import Answer
 from openmid.wire.probes import Timing
 
 # Python calls these encodings too; of long bodies some take minutes.
@@ -16,18 +15,18 @@ _DROPPED = 64 * 1024
 """What is read of a body that nobody wants, so that its connection can be used again."""
 
 
-def headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+def headers(answer: Answer) -> list[tuple[str, str]]:
     """In order, with duplicates."""
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers]
 
 
-async def drop(response: aiohttp.ClientResponse) -> None:
+async def drop(answer: Answer) -> None:
     """Read a body that nobody wants, up to a point; a longer one costs its connection."""
     size = 0
-    async for chunk in response.content.iter_any():
+    while chunk := await answer.read():
         size += len(chunk)
         if size > _DROPPED:
-            response.close()
+            answer.close()
             return
 
 

@@ -58,7 +58,7 @@ def of(probe: HttpProbe, parts: SplitResult, default_port: int) -> Request:
     Raises:
         ValueError: it cannot be sent; says why.
     """
-    method = probe.method
+    method = probe.method.upper()
     if isinstance(probe, SoapProbe):
         method = "POST"
         body, own = soap.of(probe)
@@ -103,7 +103,8 @@ def _headers(probe: HttpProbe, own: list[Header]) -> list[Header]:
     and 9.1)."""
     if not _TOKEN.fullmatch(probe.method):
         raise ValueError("the method is not an HTTP method")
-    found, names = [], set()
+    found: list[Header] = []
+    names: set[str] = set()
     for header in probe.headers:
         name, value = header
         if not _TOKEN.fullmatch(name):
@@ -111,6 +112,8 @@ def _headers(probe: HttpProbe, own: list[Header]) -> list[Header]:
         if _BREAK.search(value):
             raise ValueError(f"the header {name} holds a line break or a zero byte")
         lower = name.lower()
+        if lower == "host" and lower in names:  # there is one (RFC 9112, 3.2): the last one counts
+            found = [each for each in found if each[0].lower() != lower]
         if lower not in _OURS:
             names.add(lower)
             found.append(header)
@@ -131,8 +134,8 @@ def _replaces(name: str, value: str, names: set[str]) -> bool:
 
 @lru_cache(maxsize=REMEMBERED)
 def _target(parts: SplitResult, default_port: int) -> URL:
-    """The URL on the wire: the user's own escapes stay as they are. The same object for the same URL: yarl and aiohttp
-    keep in it what they have derived."""
+    """The URL on the wire: the user's own escapes stay as they are. The same object for the same URL: yarl keeps in
+    it what it has derived."""
     base = URL.build(scheme="https", host=parts.hostname or "", port=parts.port or default_port)
     query = quote(parts.query, safe=_QUERY)
     path = quote(parts.path, safe=_PATH) or "/"

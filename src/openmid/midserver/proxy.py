@@ -54,7 +54,7 @@ class Proxy:
         return cls(url, user, _authorization(user, config.parameter(f"{PREFIX}password")), _bypasses(config))
 
     def towards(self, host: str) -> dict[str, Any]:
-        """What aiohttp's request to `host` takes besides; nothing where no proxy is used."""
+        """What an `exchange.Destination` at `host` takes besides; nothing where no proxy is used."""
         if self.url is None or any(matches(host.rstrip(".").lower()) for matches in self._bypass):
             return {}
         return {"proxy": self.url, "proxy_headers": self._headers}

@@ -1,21 +1,20 @@
-"""One client identity (or none) towards every partner: a pooled session, and one TLS context for each CA bundle."""
+"""One client identity (or none) towards every partner: a pool of connections, and one TLS context for each CA bundle."""
 
 from __future__ import annotations
 
 import ssl
 from collections import OrderedDict
 
-import aiohttp
+from yarl import URL
 
-from openmid import __version__
-from openmid.midserver import tls
+from openmid.midserver import proxy, tls
 from openmid.midserver.certificate import CertificateFacts
 from openmid.midserver.client_identity import ClientIdentity
 from openmid.midserver.connector import Connector
 from openmid.midserver.egress import Egress
+from openmid.midserver.exchange import Destination
 
-MOST_CONTEXTS = 64
-LONGEST_HEADER = 32 * 1024  # of at most 128
+MOST_CONTEXTS, MOST_DESTINATIONS = 64, 1024
 
 
 class TlsClient:
@@ -38,14 +37,12 @@ class TlsClient:
         self._egress = egress
         self._enforced = enforced
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
-        self._session: aiohttp.ClientSession | None = None
+        self._destinations: dict[tuple[str, int | None, str], Destination] = {}
+        self._connector: Connector | None = None
         self._users = 0
         self._retired = False
-
-    @property
-    def facts(self) -> CertificateFacts:
+        self.facts = self.identity.facts if self.identity else CertificateFacts()
         """The client certificate's; empty without one."""
-        return self.identity.facts if self.identity else CertificateFacts()
 
     def context(self, ca_certificates: str) -> ssl.SSLContext:
         """The context that trusts `ca_certificates` (PEM), or what is trusted by default. aiohttp pools by context.
@@ -67,24 +64,33 @@ class TlsClient:
             tls.present(context, self.identity.key, self.identity.chain)
         return context
 
-    def acquire(self) -> aiohttp.ClientSession:
-        """The session: no cookies, nothing from the environment."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=Connector(self._egress),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": f"openmid/{__version__}", "Accept": "*/*"},
-                skip_auto_headers=("Accept-Encoding", "Content-Type"),
-                auto_decompress=False,  # bodies.py does, and bounds it
-                max_field_size=LONGEST_HEADER,
-            )
+    def destination(self, target: URL, ca_certificates: str, through: proxy.Proxy) -> Destination:
+        """The way to the origin of `target`.
+
+        Raises:
+            ValueError: as `context`.
+        """
+        key = target.raw_host or "", target.port, ca_certificates
+        found = self._destinations.get(key)
+        if found is None:
+            if len(self._destinations) >= MOST_DESTINATIONS:
+                self._destinations.clear()
+            towards = through.towards(target.host or "")
+            found = self._destinations[key] = Destination(target.origin(), self.context(ca_certificates), **towards)
+        return found
+
+    def acquire(self) -> Connector:
+        """The pool."""
+        if self._connector is None:
+            self._connector = Connector(self._egress)
         self._users += 1
-        return self._session
+        return self._connector
 
     async def release(self) -> None:
         """The counterpart of `acquire`."""
         self._users -= 1
-        await self._close_if_done()
+        if self._retired:
+            await self._close_if_done()
 
     async def retire(self) -> None:
         """Nobody new will come."""
@@ -92,6 +98,6 @@ class TlsClient:
         await self._close_if_done()
 
     async def _close_if_done(self) -> None:
-        if self._retired and not self._users and self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        if self._retired and not self._users and self._connector is not None:
+            connector, self._connector = self._connector, None
+            await connector.close()
