@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
@@ -12,7 +13,7 @@ from functools import lru_cache
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -48,7 +49,7 @@ tail = Tail()
 
 
 class Formatter(structlog.stdlib.ProcessorFormatter):
-    """Makes each line once, for every handler, and keeps it in the tail."""
+    """Makes a line of a library's record, once for every handler, and keeps it in the tail."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: str | None = getattr(record, "openmid_line", None)
@@ -68,9 +69,47 @@ class File(RotatingFileHandler):
         self._size = stream.tell()
         return stream
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  logging's name
-        self._size += len(self.format(record)) + 1
-        return self._size > self.maxBytes
+    def emit(self, record: logging.LogRecord) -> None:
+        self.put(self.format(record))
+
+    def put(self, line: str) -> None:
+        """Write a line. One that the disk does not take is in the tail."""
+        with self.lock, contextlib.suppress(OSError):  # type: ignore[union-attr]
+            self._size += len(line) + 1
+            if self.stream is None:  # it could not be opened again
+                self.stream = self._open()
+            if self._size > self.maxBytes:
+                self.doRollover()
+            self.stream.write(f"{line}\n")
+            self.stream.flush()
+
+
+class Console(logging.StreamHandler[TextIO]):
+    """stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.put(self.format(record))
+
+    def put(self, line: str) -> None:
+        """Write a line. A console that is gone has no reader."""
+        with self.lock, contextlib.suppress(OSError):  # type: ignore[union-attr]
+            self.stream.write(f"{line}\n")
+            self.flush()
+
+
+class Lines:
+    """Takes the lines that structlog has made, and spares them logging's records: those cost as much as a call's answer."""
+
+    def __init__(self, handlers: list[File | Console]) -> None:
+        self._handlers = handlers
+
+    def put(self, line: str) -> None:
+        """To the tail and to every handler."""
+        tail.keep(line)
+        for handler in self._handlers:
+            handler.put(line)
+
+    debug = info = warning = error = critical = put
 
 
 def configure(agent: Path, level: str, *, console: bool) -> None:
@@ -81,9 +120,9 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     """
     if level not in LEVELS:
         raise ConfigError(f'the parameter "mid.log.level" is "{level}"', f"one of {', '.join(LEVELS)} belongs there")
-    handlers: list[logging.Handler] = [_file(agent)]
+    handlers: list[File | Console] = [_file(agent)]
     if console:
-        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers.append(Console(sys.stderr))
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         _stamp,
@@ -94,16 +133,16 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
-    logging.getLogger("openmid").setLevel(LEVELS[level])
+    lines = Lines(handlers)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=lambda *_: logging.getLogger("openmid.midserver"),
+        processors=[*shared, _line],
+        logger_factory=lambda *_: lines,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=False,
     )
 
 
-def _file(agent: Path) -> RotatingFileHandler:
+def _file(agent: Path) -> File:
     path = agent / FILE
     try:
         path.parent.mkdir(mode=0o750, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "********"
@@ -28,12 +29,18 @@ def clean(text: str) -> str:
     """`text` without any secret that was learnt."""
     for secret in _learnt:
         text = text.replace(secret, MASK)
-    return _BEARER.sub(rf"\g<1>{MASK}", text)
+    return _BEARER.sub(rf"\g<1>{MASK}", text) if "bearer" in text.lower() else text
 
 
 def processor(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """For structlog: masks values whose name says what they are; the line as a whole is cleaned by who writes it."""
     for name in event:
-        if name != "event" and _NAMES.search(name):
+        if _tells(name):
             event[name] = MASK
     return event
+
+
+@lru_cache(1024)
+def _tells(name: str) -> bool:
+    """Whether the name says that its value is a secret."""
+    return _NAMES.search(name) is not None
