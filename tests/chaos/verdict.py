@@ -16,7 +16,7 @@ from tests.chaos.world import World
 ENDED = {"Completed", "Error", "Cancelled"}
 CALL_SECONDS = 3
 MOST_GETS = 2 * MAX_ATTEMPTS
-"""aiohttp repeats a GET once, by itself, when a kept connection turns out to be closed (RFC 9110, section 9.2.2)."""
+"""exchange.py repeats a GET once, by itself, when a kept connection turns out to be closed (RFC 9110, section 9.2.2)."""
 
 MOST_FILES, MOST_MB = {"instance": 250, "mid": 200}, {"instance": 300, "mid": 200}
 MORE_FILES, MORE_MB = 64, 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.helpers import parse_content_type
+from yarl import URL
 
 from openmid.midserver.connector import CURRENT, Attempt, Connector
 from openmid.midserver.egress import Egress
+from openmid.midserver.exchange import Destination
 from tests.midserver.conftest import make_config
 
 
@@ -45,6 +50,21 @@ def test_the_way_through_a_proxy_is_the_one_that_was_read() -> None:
         ]
     assert list(inspect.signature(aiohttp.TCPConnector._resolve_host).parameters) == ["self", "host", "port", "traces"]
     assert inspect.isdatadescriptor(ResponseHandler.should_close)
+
+
+def test_what_an_exchange_uses_is_what_was_read() -> None:
+    """exchange.py goes without aiohttp's request and response, and talks to what is below them."""
+    parameters = inspect.signature(ResponseHandler.set_response_params).parameters
+    assert {"skip_payload", "read_until_eof", "auto_decompress", "max_field_size"} <= set(parameters)
+    assert list(inspect.signature(ResponseHandler._drain_helper).parameters) == ["self"]
+    assert ConnectionKey._fields == (
+        *("host", "port", "is_ssl", "ssl", "proxy", "proxy_auth", "proxy_headers_hash", "server_hostname"),
+    )
+    assert parse_content_type('text/plain; charset="utf-8"')[1]["charset"] == "utf-8"
+    # All that the connector asks of a request; a Destination has it.
+    asked = set(re.findall(r"\breq\.(\w+)", inspect.getsource(aiohttp.connector)))
+    here = Destination(URL("https://localhost/"), None)
+    assert [name for name in asked if not hasattr(here, name)] == []
 
 
 class Lying(AbstractResolver):

@@ -75,7 +75,7 @@ async def test_a_query_does_not_show_in_a_failure(mid: Mid, authority: Authority
 async def test_a_partner_that_hangs_up_and_lets_nobody_in_again_has_an_outcome_that_the_instance_takes(
     mid: Mid, authority: Authority
 ) -> None:
-    """The second connection, which aiohttp makes by itself, has no handshake: it must not show the first one's."""
+    """The second connection, which exchange.py makes by itself, has no handshake: it must not show the first one's."""
     context = authority.server_context()
     connections = itertools.count()
 

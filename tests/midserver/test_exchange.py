@@ -1,0 +1,98 @@
+"""One exchange with a partner: what goes on the wire, and what is sent again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from yarl import URL
+
+from openmid.midserver.exchange import LARGE, head
+from openmid.wire.probes import ProbeResult, RestProbe
+from tests.midserver.conftest import Authority, Mid
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass
+class Server:
+    """Answers every request, but hangs up on the second one of its first connection once it has read that whole."""
+
+    hangs_up: bool = True
+    port: int = 0
+    requests: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                said = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lengths = [line for line in said.lower().splitlines() if line.startswith("content-length:")]
+                body = await reader.readexactly(int(lengths[0].partition(":")[2])) if lengths else b""
+                self.requests.append((said, body))
+                if self.hangs_up and len(self.requests) == 2:
+                    break
+                writer.write(OK)
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    async def ask(self, mid: Mid, authority: Authority, method: str, **more: object) -> ProbeResult:
+        url = f"https://localhost:{self.port}/a?b=c"
+        return await mid.runner.run(RestProbe(url, method=method, ca_certificates=authority.pem, **more))  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def serving(authority: Authority, *, hangs_up: bool = True) -> AsyncIterator[Server]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("localhost").configure_cert(context)
+    found = Server(hangs_up)
+    async with await asyncio.start_server(found.serve, "127.0.0.1", ssl=context) as server:
+        found.port = server.sockets[0].getsockname()[1]
+        yield found
+
+
+@pytest.mark.parametrize("size", [0, 10, LARGE + 10])
+async def test_a_kept_connection_that_turns_out_to_be_closed_costs_an_idempotent_call_nothing(
+    mid: Mid, authority: Authority, size: int
+) -> None:
+    body = "x" * size
+    async with serving(authority) as server:
+        await server.ask(mid, authority, "GET")
+        result = await server.ask(mid, authority, "PUT", body=body)
+    assert (result.failure, result.body) == (None, "ok")
+    assert [len(sent) for _, sent in server.requests] == [0, size, size]
+    assert server.requests[2][1] == body.encode()
+
+
+async def test_what_is_not_idempotent_is_sent_once(mid: Mid, authority: Authority) -> None:
+    async with serving(authority) as server:
+        await server.ask(mid, authority, "GET")
+        result = await server.ask(mid, authority, "POST", body="x")
+    assert result.failure
+    assert len(server.requests) == 2
+
+
+async def test_the_request_as_it_goes_on_the_wire(mid: Mid, authority: Authority) -> None:
+    async with serving(authority, hangs_up=False) as server:
+        await server.ask(mid, authority, "GET")
+        await server.ask(mid, authority, "post")
+        await server.ask(
+            mid, authority, "PUT", body="xy", headers=[("Host", "a"), ("user-agent", "mine"), ("host", "b"), ("X", "ü")]
+        )
+    bare, empty, own = (said.split("\r\n")[:-2] for said, _ in server.requests)
+    assert bare[0] == "GET /a?b=c HTTP/1.1"
+    assert bare[1] == f"Host: localhost:{server.port}"
+    assert [line.partition(":")[0] for line in bare[2:]] == ["User-Agent", "Accept"]
+    assert (empty[0], empty[-1]) == ("POST /a?b=c HTTP/1.1", "Content-Length: 0")
+    assert own[1:] == ["Accept: */*", "user-agent: mine", "host: b", "X: ü", "Content-Length: 2"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nX: y", "a\rX: y", "a\0"])
+def test_no_header_ends_its_line_early(value: str) -> None:
+    """Not even one that is not the user's: a credential's, a trace's."""
+    with pytest.raises(ValueError, match="a header holds a line break or a zero byte"):
+        head("GET", URL("https://partner.example/"), [("Authorization", value)], None)
