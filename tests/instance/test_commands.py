@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("commands")  # one instance for all of them
 OPENMID = [sys.executable, "-m", "openmid"]
 
 

@@ -22,6 +22,7 @@ from tests.instance.partners import Api, Mid, Reply
 from tests.instance.test_walk import records
 from tests.postgresql import Cluster, running
 
+pytestmark = pytest.mark.xdist_group("nodes")  # one instance for all of them
 OPENMID = [sys.executable, "-m", "openmid", "instance"]
 
 
