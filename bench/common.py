@@ -53,12 +53,14 @@ http {{
 """
 
 
-def arguments(doc: str | None, **numbers: int) -> argparse.Namespace:
-    """--json, and an option for each of `numbers` with its default."""
+def arguments(doc: str | None, words: dict[str, str] | None = None, **numbers: int) -> argparse.Namespace:
+    """--json, and an option for each of `words` and `numbers` with its default."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object: ratios, raw figures, the machine")
     for name, default in numbers.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    for name, word in (words or {}).items():
+        parser.add_argument(f"--{name}", default=word)
     return parser.parse_args()
 
 

@@ -1,15 +1,18 @@
 """Each page's queries and milliseconds for an administrator, at 100,000 executions and 100,000 audit entries.
 
-    python bench/pages.py [--json] [--executions 100000] [--rounds 5]
+    python bench/pages.py [--json] [--executions 100000] [--rounds 5] [--furnished DIR]
 
-The instance is furnished by its API and a MID Server that answers for the partners; then rows are copied by SQL. A page
-is asked for in this process, without the network: `ms` is the median of the rounds, `few` its queries before the copies.
+The instance is furnished by its API and a MID Server that answers for the partners; then rows are copied by SQL. With
+--furnished it is one that stands: DIR is its folder, which is filled, and DIR/furnished.json names its records. A page
+is asked for in this process, without the network: `ms` is the median of the rounds, `few` its queries before the copies
+(0 in a bench of one round).
 A page with more than 20 queries ends the bench with status 1.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import statistics
 import sys
@@ -51,14 +54,15 @@ Fetch = Callable[[str], tuple[int, float]]
 
 
 def main() -> int:
-    wanted = common.arguments(__doc__, executions=100_000, rounds=5)
-    with common.folder() as folder:
-        found = furnished_in(folder / "instance")
-        fetch, records = opened(folder / "instance", found)
+    wanted = common.arguments(__doc__, {"furnished": ""}, executions=100_000, rounds=5)
+    with common.folder() as temporary:
+        folder = Path(wanted.furnished or temporary / "instance")
+        found = standing_in(folder) if wanted.furnished else furnished_in(folder)
+        fetch, records = opened(folder, found)
         seen = [page for page in PAGES if A in page.sees]
-        few = {page.name: fetch(page.at(records))[0] for page in seen}
+        few = {page.name: fetch(page.at(records))[0] if wanted.rounds > 1 else 0 for page in seen}
         crowd(records)
-        fill(folder / "instance", found, wanted.executions)
+        fill(folder, found, wanted.executions)
         pages = [measured(page.name, page.at(records), fetch, wanted.rounds) | {"few": few[page.name]} for page in seen]
     worst = max(page["queries"] for page in pages)
     slowest = max(page["ms"] for page in pages)
@@ -74,6 +78,11 @@ def furnished_in(folder: Path) -> Furnished:
     """An instance that ran, with records of every kind; it is stopped."""
     with running(folder) as instance, faked(instance) as (_, place):
         return furnish(place, Furnished())
+
+
+def standing_in(folder: Path) -> Furnished:
+    """The records of an instance that was furnished before."""
+    return Furnished(json.loads((folder / "furnished.json").read_text()))
 
 
 def opened(folder: Path, found: Furnished) -> tuple[Fetch, dict[str, str]]:
