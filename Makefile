@@ -32,9 +32,8 @@ check: $(DEV)
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# Three on two cores: for a third of its time a test waits for processes.
 test: $(DEV)
-	.venv/bin/pytest -n 3 --dist loadgroup $(TEST)
+	.venv/bin/pytest -n 2 --dist loadgroup $(TEST)
 
 fuzz:
 	fuzz/run $(or $(MINUTES),10)

@@ -14,6 +14,7 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, Response, expect
 
 ENDED = ("Completed", "Error", "Cancelled")
+expect.set_options(timeout=30_000)  # as long as Playwright waits for a page: a busy machine is no finding
 
 
 def field(page: Page, label: str) -> Locator:
