@@ -44,7 +44,7 @@ def claim(limit: int = 1) -> list[Job]:
 
 def deliver(job: Job) -> str:
     result = JobResult(job.sys_id, job.lease, ProbeResult(1, status_code=200))
-    return writer().run(lambda connection: queue.complete(connection, MID, result))[0]
+    return writer().run(lambda connection: queue.complete(connection, MID, [result]))[0][0]
 
 
 def let_leases_run_out() -> int:

@@ -28,8 +28,10 @@ secrets are shown as asterisks.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,9 +41,18 @@ from openmid.instance.actions.progress import SQL
 from openmid.instance.actions.runner import NoSuchExecutionError as NoSuchExecutionError
 from openmid.instance.records import clock, header_secrets
 from openmid.instance.records.database import Row, reader
+from openmid.instance.records.statements import listed
+from openmid.wire.codec import encode
 from openmid.wire.probes import EarlierAttempt, ProbeResult, SoapProbe
 
 ENDED = frozenset({"Completed", "Error", "Cancelled"})
+
+
+class Told(NamedTuple):
+    """An execution's state, and its details as JSON."""
+
+    state: str
+    details: bytes
 
 
 def state(sys_id: str) -> str:
@@ -50,7 +61,10 @@ def state(sys_id: str) -> str:
     Raises:
         NoSuchExecutionError.
     """
-    return str(_execution(sys_id)["state"])
+    row = reader().first(SQL["execution"], sys_id=sys_id)
+    if row is None:
+        raise _unknown(sys_id)
+    return str(row["state"])
 
 
 def details(sys_id: str) -> dict[str, Any]:
@@ -59,8 +73,28 @@ def details(sys_id: str) -> dict[str, Any]:
     Raises:
         NoSuchExecutionError.
     """
-    row = _execution(sys_id)
-    steps = reader().run(SQL["step_details"], execution=sys_id)
+    found = _of([sys_id], _read)
+    if not found:
+        raise _unknown(sys_id)
+    return found[sys_id]
+
+
+def told(sys_ids: Iterable[str]) -> dict[str, Told]:
+    """The same of several executions, as the API tells it; of those that there are."""
+    found = _of(sys_ids, _as_it_stands)
+    return {sys_id: Told(each["state"], encode(each)) for sys_id, each in found.items()}
+
+
+def _of(sys_ids: Iterable[str], proof: Callable[[str], Any]) -> dict[str, dict[str, Any]]:
+    which = listed(sys_ids)
+    steps: defaultdict[str, list[Row]] = defaultdict(list)
+    rows = reader().run(SQL["executions"], executions=which)
+    for step in reader().run(SQL["step_details"], executions=which):
+        steps[step["execution"]].append(step)
+    return {row["sys_id"]: _execution(row, steps[row["sys_id"]], proof) for row in rows}
+
+
+def _execution(row: Row, steps: list[Row], proof: Callable[[str], Any]) -> dict[str, Any]:
     proofs = [step["fips_proof"] for step in steps if step["fips_proof"]]
     return {
         "sys_id": row["sys_id"],
@@ -74,16 +108,20 @@ def details(sys_id: str) -> dict[str, Any]:
         "start": clock.iso(row["sys_created_on"]),
         "end": clock.iso(row["finished"]),
         "duration_ms": _duration(row["sys_created_on"], row["finished"]),
-        "fips": _proof(proofs[-1]) if proofs else None,
+        "fips": proof(proofs[-1]) if proofs else None,
         "steps": [_step(step) for step in steps],
     }
 
 
 @lru_cache(64)
-def _proof(text: str) -> dict[str, Any]:
+def _read(proof: str) -> dict[str, Any]:
     """A MID Server's proof: one for thousands of executions, and only ever read."""
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(proof)
     return found
+
+
+def _as_it_stands(proof: str) -> msgspec.Raw:
+    return msgspec.Raw(proof.encode())
 
 
 def _named(text: str) -> dict[str, Any]:
@@ -91,13 +129,8 @@ def _named(text: str) -> dict[str, Any]:
     return {} if text == "{}" else json.loads(text)
 
 
-def _execution(sys_id: str) -> Row:
-    row = reader().first(SQL["execution"], sys_id=sys_id)
-    if row is None:
-        raise NoSuchExecutionError(
-            f"there is no execution {sys_id}", "look at the list of executions in Workflow Studio"
-        )
-    return row
+def _unknown(sys_id: str) -> NoSuchExecutionError:
+    return NoSuchExecutionError(f"there is no execution {sys_id}", "look at the list of executions in Workflow Studio")
 
 
 def _step(row: Row) -> dict[str, Any]:

@@ -137,10 +137,11 @@ LIMIT 1;
 SELECT item FROM step_execution
 WHERE execution = :execution AND state = 'In Progress';
 
--- name: step_of_item
--- The step in progress whose job this is, whether another waits for its end, and what the action brings.
+-- name: steps_of_items
+-- The steps in progress of these jobs (JSON), whether another waits for its end, and what the action brings.
 SELECT
     step.sys_id,
+    step.item,
     step.execution,
     step.plan,
     EXISTS (
@@ -148,7 +149,7 @@ SELECT
     ) AS waiting,
     execution.output_plan
 FROM step_execution AS step JOIN execution ON execution.sys_id = step.execution
-WHERE step.item = :item AND step.state = 'In Progress';
+WHERE step.item IN (SELECT value FROM json_each(:items)) AND step.state = 'In Progress';
 
 -- name: begin_step
 -- Its plan is what it turned out to be.
@@ -177,14 +178,18 @@ UPDATE execution SET state = :state, finished = :now, outputs = :outputs WHERE s
 -- What a MID Server proved last.
 SELECT fips_proof_id FROM ecc_agent WHERE sys_id = :sys_id;
 
--- name: execution
+-- name: executions
 SELECT sys_id, sys_created_on, sys_created_by, action, action_name, version, state, finished, inputs, outputs
 FROM execution
-WHERE sys_id = :sys_id;
+WHERE sys_id IN (SELECT value FROM json_each(:executions));
+
+-- name: execution
+SELECT sys_id, action, action_name, version, state, inputs FROM execution WHERE sys_id = :sys_id;
 
 -- name: step_details
--- The steps of an execution in order, each with the result that came back.
+-- The steps of executions (JSON) in order, each with the result that came back.
 SELECT
+    step.execution,
     step.name,
     step.state,
     step.plan,
@@ -203,5 +208,5 @@ FROM step_execution AS step
 LEFT JOIN ecc_queue AS job ON job.sys_id = step.item
 LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
 LEFT JOIN fips_proof AS proof ON proof.sys_id = step.fips_proof
-WHERE step.execution = :execution
-ORDER BY step.position;
+WHERE step.execution IN (SELECT value FROM json_each(:executions))
+ORDER BY step.execution, step.position;

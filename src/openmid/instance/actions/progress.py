@@ -15,10 +15,12 @@ from openmid.instance.connections import candidates
 from openmid.instance.ecc import back_pressure, queue
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
-from openmid.instance.records.statements import statements
+from openmid.instance.records.statements import listed, statements
 from openmid.wire.probes import Failure
 
 SQL = statements("openmid.instance.actions", "execution.sql")
+New = dict[str, Any]
+"""The columns of a new execution, as the statement `insert_execution` has them."""
 
 
 class Begun(NamedTuple):
@@ -40,19 +42,21 @@ class Running(NamedTuple):
     output_plan: str
 
 
-def start(connection: Connection, execution: str, steps: tuple[Step, ...], priority: int) -> None:
-    """Write the steps of a new execution, and begin the first.
+def start(connection: Connection, new: New, steps: tuple[Step, ...]) -> None:
+    """Write a new execution and its steps, and begin the first.
 
     Raises:
-        QueueFullError: nothing of the execution may stay.
+        QueueFullError: nothing of the execution was written.
     """
+    execution = new["sys_id"]
+    begun = _begin(connection, execution, steps[0], new["priority"], first=True) if steps else Begun("")
+    connection.later(SQL["insert_execution"], **new)
     if not steps:
         _end_execution(connection, execution, "Completed")
         return
     for position, step in enumerate(steps[1:], 1):
         _write(connection, execution, position, step.name, "Waiting", None, Begun(step.text))
-    begun = _begin(connection, execution, steps[0], priority, first=True)
-    sys_id = _write(connection, execution, 0, steps[0].name, "In Progress", clock.now(), begun)
+    sys_id = _write(connection, execution, 0, steps[0].name, "In Progress", new["now"], begun)
     if begun.failure is not None:
         end_step(connection, Running(sys_id, execution, steps[0].plan, last=False, output_plan=""), begun.failure)
 
@@ -61,7 +65,7 @@ def _write(
     connection: Connection, execution: str, position: int, name: str, state: str, started: int | None, begun: Begun
 ) -> str:
     sys_id = new_id()
-    connection.change(
+    connection.later(
         SQL["insert_step"],
         sys_id=sys_id,
         execution=execution,
@@ -111,13 +115,19 @@ def _continue(connection: Connection, execution: str) -> None:
         end_step(connection, Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
 
 
-def running(connection: Connection, item: str) -> Running | None:
-    """The step in progress whose job this is."""
-    row = connection.first(SQL["step_of_item"], item=item)
-    if row is None:
-        return None
-    planned = msgspec.json.decode(row["plan"], type=Plan)
-    return Running(row["sys_id"], row["execution"], planned, not row["waiting"], row["output_plan"])
+def running(connection: Connection, *items: str) -> dict[str, Running]:
+    """By job, the steps in progress of these jobs."""
+    rows = connection.run(SQL["steps_of_items"], items=listed(items)) if items else []
+    return {
+        row["item"]: Running(
+            row["sys_id"],
+            row["execution"],
+            msgspec.json.decode(row["plan"], type=Plan),
+            not row["waiting"],
+            row["output_plan"],
+        )
+        for row in rows
+    }
 
 
 def end_step(
@@ -129,7 +139,7 @@ def end_step(
     outputs: dict[str, Any] | None = None,
 ) -> None:
     """The step has ended; so has the execution, or its next step begins."""
-    connection.change(
+    connection.later(
         SQL["end_step"],
         sys_id=step.sys_id,
         state=_state(failure),
@@ -157,5 +167,5 @@ def _state(failure: Failure | None) -> str:
 def _end_execution(connection: Connection, execution: str, state: str, outputs: str = "") -> None:
     if not outputs:
         outputs = json.dumps(values.of_action(connection, execution)) if state == "Completed" else "{}"
-    connection.change(SQL["end_execution"], execution=execution, state=state, now=clock.now(), outputs=outputs)
+    connection.later(SQL["end_execution"], execution=execution, state=state, now=clock.now(), outputs=outputs)
     connection.wakes.append(f"execution:{execution}")

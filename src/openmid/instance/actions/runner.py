@@ -27,6 +27,7 @@ from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock, header_secrets
 from openmid.instance.records.database import Connection, Row, new_id
+from openmid.instance.records.statements import listed
 from openmid.wire.messages import JobResult, Released, ResultsAnswer
 from openmid.wire.probes import Failure
 
@@ -152,7 +153,7 @@ def begin_again(connection: Connection, execution: str, user: str, key: str | No
     if before["action"]:
         given, draft = json.loads(before["inputs"]), before["version"] == 0
         return begin(connection, before["action_name"], user, key, queue.INTERACTIVE, given, draft, sys_id)
-    rows = connection.run(SQL["step_details"], execution=execution)
+    rows = connection.run(SQL["step_details"], executions=listed([execution]))
     steps = tuple(Step.of(row["name"], msgspec.json.decode(row["plan"], type=Plan)) for row in rows)
     name = before["action_name"]
     return _before(connection, user, key, "", name) or _insert(
@@ -173,10 +174,10 @@ def _before(connection: Connection, user: str, key: str | None, action: str, nam
 def _insert(
     connection: Connection, steps: tuple[Step, ...], user: str, key: str | None, what: dict[str, Any], sys_id: str
 ) -> str:
-    execution, trace_id = sys_id or new_id(), keys.identifier()
-    connection.change(SQL["insert_execution"], sys_id=execution, now=clock.now(), user=user, key=key, **what)
-    progress.start(connection, execution, tuple(each.traced(trace_id) for each in steps), what["priority"])
-    return execution
+    new = {"sys_id": sys_id or new_id(), "now": clock.now(), "user": user, "key": key, **what}
+    trace_id = keys.identifier()
+    progress.start(connection, new, tuple(each.traced(trace_id) for each in steps))
+    return str(new["sys_id"])
 
 
 def cancel(connection: Connection, execution: str) -> bool:
@@ -199,16 +200,26 @@ def cancel(connection: Connection, execution: str) -> bool:
 def take(connection: Connection, mid: str, results: list[JobResult], released: list[Released]) -> ResultsAnswer:
     """Record the results that the MID Server `mid` delivers and the jobs that it gives back; move their executions on."""
     answer = ResultsAnswer([], [])
-    for each in results:
-        outcome, response = queue.complete(connection, mid, _kept(each))
-        (answer.late if outcome == "late" else answer.accepted).append(each.sys_id)
-        if outcome == "accepted":
-            _end_answered(connection, mid, each, response)
+    if results:
+        _take_results(connection, mid, [_kept(each) for each in results], answer)
     for given in released:
         lost = queue.release(connection, mid, given)
         if lost is not None:
             _end_lost(connection, lost.sys_id, failures.LOST[lost.error])
     return answer
+
+
+def _take_results(connection: Connection, mid: str, results: list[JobResult], answer: ResultsAnswer) -> None:
+    proof = _proof(connection, mid)
+    accepted = []
+    for each, (outcome, response) in zip(results, queue.complete(connection, mid, results), strict=True):
+        (answer.late if outcome == "late" else answer.accepted).append(each.sys_id)
+        if outcome == "accepted":
+            accepted.append((each, response))
+    steps = progress.running(connection, *(each.sys_id for each, _ in accepted))
+    for each, response in accepted:
+        if each.sys_id in steps:
+            _end_answered(connection, each, response, steps[each.sys_id], proof)
 
 
 def _kept(answered: JobResult) -> JobResult:
@@ -243,20 +254,18 @@ def lapse(connection: Connection) -> int:
 
 
 def _end_lost(connection: Connection, item: str, failure: Failure) -> None:
-    step = progress.running(connection, item)
-    if step is not None:
+    for step in progress.running(connection, item).values():
         progress.end_step(connection, step, failure)
 
 
-def _end_answered(connection: Connection, mid: str, answered: JobResult, response: str) -> None:
-    step = progress.running(connection, answered.sys_id)
-    if step is None:
-        return
+def _end_answered(
+    connection: Connection, answered: JobResult, response: str, step: progress.Running, proof: str
+) -> None:
     outputs: dict[str, Any] = {}
     failure = failures.of_result(answered.result, step.plan)
     if failure is None:
         outputs, failure = values.of_step(step.plan, answered.result)
-    progress.end_step(connection, step, failure, response, _proof(connection, mid), outputs)
+    progress.end_step(connection, step, failure, response, proof, outputs)
 
 
 def _proof(connection: Connection, mid: str) -> str:

@@ -11,7 +11,6 @@ Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -26,12 +25,12 @@ from openmid.instance.access.authentication import Caller, identify, is_token
 from openmid.instance.access.roles import FOLLOWERS, RUNNERS
 from openmid.instance.actions import runner
 from openmid.instance.actions.ad_hoc import AdHocRequest
-from openmid.instance.actions.details import ENDED, details, state
+from openmid.instance.actions.details import ENDED, Told, state, told
+from openmid.instance.channel.following import following
 from openmid.instance.channel.http import Json, Refused, body, in_thread
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.records.database import Connection, new_id
-from openmid.instance.records.wakeups import wakeups
 
 MAX_WAIT_S = 60
 MAX_KEY = 255
@@ -130,47 +129,37 @@ async def cancel(request: Request) -> Response:
     sys_id = request.path_params["sys_id"]
     state(sys_id)  # 404 where there is none
     await writer().done(lambda connection: runner.cancel(connection, sys_id))
-    found = await _followed(sys_id, _wait(request))
-    return Json(found, status_code=200 if found["state"] in ENDED else 202)
+    return _answer(await _followed(sys_id, _wait(request)))
 
 
 async def _started(wait: int, begin: Callable[[Connection, str], str]) -> Response:
     new = new_id()
-    with wakeups.waiting(f"execution:{new}") as woken:  # before it begins, so that its end cannot be missed
+    with following().of(new) as answer:  # before it begins, so that its end cannot be missed
         sys_id = await writer().done(lambda connection: begin(connection, new))
-        found = await (_ended(new, woken, wait) if sys_id == new else _followed(sys_id, wait))
+        found = await (following().ended(new, answer, wait) if sys_id == new else _followed(sys_id, wait))
     headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
-    return Json(found, status_code=200 if wait and found["state"] in ENDED else 202, headers=headers)
+    return _answer(found, wait, headers)
+
+
+def _answer(found: Told, wait: int = MAX_WAIT_S, headers: dict[str, str] | None = None) -> Response:
+    """200 with what has ended, 202 else."""
+    status = 200 if wait and found.state in ENDED else 202
+    return Response(found.details, status, headers, media_type=Json.media_type)
 
 
 async def execution(request: Request) -> Response:
     await follower(request)
-    return Json(details(request.path_params["sys_id"]))
+    sys_id = request.path_params["sys_id"]
+    state(sys_id)  # 404 where there is none
+    return Response(told([sys_id])[sys_id].details, media_type=Json.media_type)
 
 
-async def _followed(sys_id: str, seconds: int) -> dict[str, Any]:
+async def _followed(sys_id: str, seconds: int) -> Told:
     """The details of an execution when it has ended, or after `seconds`."""
-    with wakeups.waiting(f"execution:{sys_id}") as woken:
+    with following().of(sys_id) as answer:
         if state(sys_id) in ENDED:
             seconds = 0
-        return await _ended(sys_id, woken, seconds)
-
-
-async def _ended(sys_id: str, woken: asyncio.Event, seconds: int) -> dict[str, Any]:
-    """The same; `woken` is set whenever it may have ended."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while seconds and not wakeups.stopping:
-        try:
-            async with asyncio.timeout(until - loop.time()):
-                await woken.wait()
-        except TimeoutError:
-            break
-        woken.clear()
-        found = details(sys_id)
-        if found["state"] in ENDED:
-            return found
-    return details(sys_id)
+        return await following().ended(sys_id, answer, seconds)
 
 
 def _key(request: Request) -> str | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, Row, new_id
-from openmid.instance.records.statements import statements
+from openmid.instance.records.statements import listed, statements
 from openmid.wire.messages import Job, JobResult, Released
 from openmid.wire.probes import Probe, RestProbe
 
@@ -71,7 +71,7 @@ def put(
 ) -> str:
     """A job for the MID Server `mid`: its sys_id. `payload` is the probe as JSON, where somebody has it already."""
     sys_id = new_id()
-    connection.change(
+    connection.later(
         SQL["insert_output"],
         sys_id=sys_id,
         now=clock.now(),
@@ -160,16 +160,21 @@ def _job(row: Row, now: int) -> Job:
     )
 
 
-def complete(connection: Connection, mid: str, outcome: JobResult) -> tuple[Outcome, str]:
-    """Record one result. Returns what became of it, and the sys_id of the input item that holds it.
+def complete(connection: Connection, mid: str, outcomes: Sequence[JobResult]) -> list[tuple[Outcome, str]]:
+    """Record results. Returns, for each, what became of it, and the sys_id of the input item that holds it.
 
     Late: the lease is not the one in force, or the job is not this MID Server's. It is recorded and changes nothing;
     not even that where the job has `MAX_RESULTS` already.
     """
-    values = {"sys_id": outcome.sys_id, "lease": outcome.lease, "mid_server": mid}
-    done = connection.run(SQL["complete"], now=clock.now(), **values)
-    if done:
-        return "accepted", _insert_input(connection, done[0], outcome, "")
+    jobs, leases = listed(each.sys_id for each in outcomes), listed(f"{each.sys_id} {each.lease}" for each in outcomes)
+    rows = connection.run(SQL["complete"], now=clock.now(), jobs=jobs, leases=leases, mid_server=mid)
+    done = {(row["sys_id"], row["lease"]): row for row in rows}
+    return [_recorded(connection, mid, each, done.pop((each.sys_id, each.lease), None)) for each in outcomes]
+
+
+def _recorded(connection: Connection, mid: str, outcome: JobResult, done: Row | None) -> tuple[Outcome, str]:
+    if done is not None:
+        return "accepted", _insert_input(connection, done, outcome, "")
     item = connection.first(SQL["item"], sys_id=outcome.sys_id)
     if item is None or item["mid_server"] != mid:
         return "late", ""
@@ -238,7 +243,7 @@ def fail(connection: Connection, sys_id: str, code: str) -> None:
 
 def _insert_input(connection: Connection, item: Row, outcome: JobResult, error: str) -> str:
     sys_id = new_id()
-    connection.change(
+    connection.later(
         SQL["insert_input"],
         sys_id=sys_id,
         now=clock.now(),

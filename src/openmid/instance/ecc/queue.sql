@@ -66,11 +66,13 @@ WHERE sys_id = ANY(ARRAY(
 RETURNING priority, sequence, sys_id, lease, lease_until, attempts, idempotent, payload;
 
 -- name: complete
--- A job is done: only under the lease that is in force, and by the MID Server that has it.
+-- Jobs are done: only under the lease that is in force, and by the MID Server that has them. `:jobs` are their sys_ids
+-- and `:leases` "sys_id lease" of each, both JSON.
 UPDATE ecc_queue
 SET state = 'processed', processed = :now, sys_updated_on = :now
-WHERE sys_id = :sys_id AND queue = 'output' AND state = 'processing' AND lease = :lease AND mid_server = :mid_server
-RETURNING sys_id, agent, mid_server, topic, name, source, agent_correlator;
+WHERE sys_id IN (SELECT value FROM json_each(:jobs)) AND queue = 'output' AND state = 'processing'
+    AND mid_server = :mid_server AND sys_id || ' ' || lease IN (SELECT value FROM json_each(:leases))
+RETURNING sys_id, lease, agent, mid_server, topic, name, source, agent_correlator;
 
 -- name: item
 -- A job whose result is late, or that shall be cancelled.

@@ -134,9 +134,11 @@ def _carefully(connection: PostgresqlConnection, unit: Unit) -> Outcome:
         connection.change("SAVEPOINT unit")
         try:
             result = unit(connection)
+            connection.flush()
         except (DatabaseAway, Collision):
             raise
         except Exception as error:
+            connection.deferred.take()
             connection.change("ROLLBACK TO unit")
             connection.change("RELEASE unit")
             connection.known.clear()

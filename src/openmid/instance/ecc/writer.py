@@ -220,6 +220,10 @@ class Batch:
                 self._outcomes.append(_plainly(self._connection, each[0]))
             if time.monotonic() >= until:
                 break
+        try:
+            self._connection.flush()
+        except DATABASE_ERRORS as error:
+            raise Spoilt from error
         self._run_claims()
 
     def run_again(self) -> None:
@@ -229,6 +233,7 @@ class Batch:
         self._run_claims()
 
     def _forget(self) -> None:
+        self._connection.deferred.take()
         self._connection.wakes.clear()
         self._connection.known.clear()
 
@@ -267,14 +272,14 @@ def _wanted(future: Future[Any] | asyncio.Future[Any]) -> bool:
 
 def _plainly(connection: SqliteConnection, unit: Unit) -> Outcome:
     """A unit's outcome; Spoilt where it has failed and left something."""
-    before = connection.total_changes
+    before, said = connection.total_changes, connection.deferred.rows
     try:
         return unit(connection), None
     except DATABASE_ERRORS as error:
         raise Spoilt from error
     except Exception as error:
         connection.known.clear()
-        if connection.total_changes != before:
+        if connection.total_changes != before or connection.deferred.rows != said:
             raise Spoilt from error
         return None, error
 
@@ -283,7 +288,9 @@ def _carefully(connection: SqliteConnection, unit: Unit) -> Outcome:
     connection.change("SAVEPOINT unit")
     try:
         result = unit(connection)
+        connection.flush()
     except Exception as error:
+        connection.deferred.take()
         connection.change("ROLLBACK TO unit")
         connection.change("RELEASE unit")
         connection.known.clear()

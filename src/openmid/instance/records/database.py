@@ -58,6 +58,13 @@ class Connection(Protocol):
     def change(self, statement: str, **values: object) -> int:
         """How many rows a statement changed."""
 
+    def later(self, statement: str, **values: object) -> None:
+        """The same, whenever it suits: before anything else is read or changed here, and before the commit
+        (`records.deferred`). What the database has against it is raised then."""
+
+    def flush(self) -> None:
+        """Write what was said to be done later."""
+
     def sequence(self) -> int:
         """A number above every earlier one of this writer; about now, in microseconds."""
 

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from psycopg.types.string import TextLoader
 
 from openmid.fips import keys
 from openmid.instance.records import clock
+from openmid.instance.records.deferred import Deferred, Rows
 from openmid.instance.records.failures import Collision, CommitUnknown, DatabaseAway, Duplicate
 from openmid.instance.records.listening import CHANNEL, payloads
 
@@ -56,21 +57,24 @@ NOTIFY = "SELECT pg_notify(:channel, :payload)"
 _COLLISIONS = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock not available
 _AWAY = ("08", "57P")  # connection exceptions; the server shuts down, has crashed, or starts up
 _KINDS = ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError", "InternalError", "OperationalError")
-_TOKEN = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::)|:(\w+)|%")
+_LIST = "SELECT value FROM json_each("
+_TOKEN = re.compile(re.escape(_LIST) + r":(?P<list>\w+)\)|('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::)|:(?P<name>\w+)|%")
 
 
 @lru_cache(maxsize=1024)
 def _translated(text: str) -> bytes:
     def token(found: re.Match[str]) -> str:
-        if found[2]:
-            return f"%({found[2]})s"
+        if found["list"]:
+            return f"SELECT jsonb_array_elements_text(CAST(%({found['list']})s AS jsonb))"
+        if found["name"]:
+            return f"%({found['name']})s"
         return found[0].replace("%", "%%")
 
     return _TOKEN.sub(token, text).encode()
 
 
 def translated(statement: str) -> bytes:
-    """A statement as psycopg takes it: `:name` as `%(name)s`, a literal % doubled."""
+    """A statement as psycopg takes it: `:name` as `%(name)s`, a literal % doubled, a list of texts (JSON) in its words."""
     return _translated(getattr(statement, "postgresql", statement))
 
 
@@ -104,6 +108,7 @@ class PostgresqlConnection:
         self.wakes: list[str] = []
         self.ready: dict[str, Ready] = {}
         self.known: dict[object, Any] = {}
+        self.deferred = Deferred()
         self._default = default
         self._read_only = read_only
         self._writer = keys.identifier()
@@ -121,6 +126,13 @@ class PostgresqlConnection:
     def change(self, statement: str, **values: object) -> int:
         return self._execute(statement, values).rowcount
 
+    def later(self, statement: str, **values: object) -> None:
+        self.deferred.add(statement, values)
+
+    def flush(self) -> None:
+        for statement, rows in self.deferred.take():
+            self._many(statement, rows)
+
     def sequence(self) -> int:
         self._sequence = max(self._sequence + 1, clock.now())
         return self._sequence
@@ -132,6 +144,7 @@ class PostgresqlConnection:
 
     def begin(self) -> None:
         self._changed = False
+        self.deferred.take()
         self.change("BEGIN")
 
     def commit(self) -> None:
@@ -141,6 +154,7 @@ class PostgresqlConnection:
             CommitUnknown: the connection was lost meanwhile; `committed` finds out.
             DatabaseAway: it was lost before, or nothing had changed.
         """
+        self.flush()
         mark = self._mark() if self._changed else ""
         try:
             self.change("COMMIT")
@@ -158,6 +172,7 @@ class PostgresqlConnection:
         return row is not None and row["mark"] == mark
 
     def rollback(self) -> None:
+        self.deferred.take()
         if self._connection is not None:
             with contextlib.suppress(DatabaseAway):  # then the server does it
                 self.change("ROLLBACK")
@@ -181,6 +196,8 @@ class PostgresqlConnection:
         return mark
 
     def _execute(self, statement: str, values: dict[str, object]) -> psycopg.Cursor[DictRow]:
+        if self.deferred:
+            self.flush()
         try:
             return self._once(statement, values)
         except DatabaseAway:
@@ -190,15 +207,27 @@ class PostgresqlConnection:
 
     def _once(self, statement: str, values: dict[str, object]) -> psycopg.Cursor[DictRow]:
         connection = self._connection or self._open()
-        try:
+        with self._told(connection):
             cursor = connection.execute(translated(statement), values)
+        if cursor.rowcount > 0 and not (cursor.statusmessage or "").startswith("SELECT"):
+            self._changed = True
+        return cursor
+
+    def _many(self, statement: str, rows: Rows) -> None:
+        """One statement with many rows: psycopg sends them without waiting for each (libpq's pipeline)."""
+        connection = self._connection or self._open()
+        with self._told(connection), connection.cursor() as cursor:
+            cursor.executemany(translated(statement), rows)
+        self._changed = True
+
+    @contextlib.contextmanager
+    def _told(self, connection: psycopg.Connection[DictRow]) -> Iterator[None]:
+        try:
+            yield
         except psycopg.Error as error:
             if connection.closed:
                 self._connection = None
             raise _told(error, lost=connection.closed) from error
-        if cursor.rowcount > 0 and not (cursor.statusmessage or "").startswith("SELECT"):
-            self._changed = True
-        return cursor
 
     def _open(self) -> psycopg.Connection[DictRow]:
         given = parameters(self._default) | {"application_name": self._name}

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from openmid.instance.records import clock
+from openmid.instance.records.deferred import Deferred
 
 if TYPE_CHECKING:
     from openmid.instance.records.database import Ready
@@ -15,7 +16,7 @@ BUSY_S = 20
 
 
 class SqliteConnection(sqlite3.Connection):
-    """A connection whose `commit` and `rollback` are sqlite3's own."""
+    """A connection whose `rollback` is sqlite3's own."""
 
     shared = False
 
@@ -25,16 +26,30 @@ class SqliteConnection(sqlite3.Connection):
         self.wakes: list[str] = []
         self.ready: dict[str, Ready] = {}
         self.known: dict[object, Any] = {}
+        self.deferred = Deferred()
         self._sequence = 0
 
     def run(self, statement: str, **values: object) -> list[Any]:
+        if self.deferred:
+            self.flush()
         return self.execute(statement, values).fetchall()
 
     def first(self, statement: str, **values: object) -> Any:
+        if self.deferred:
+            self.flush()
         return self.execute(statement, values).fetchone()
 
     def change(self, statement: str, **values: object) -> int:
+        if self.deferred:
+            self.flush()
         return self.execute(statement, values).rowcount
+
+    def later(self, statement: str, **values: object) -> None:
+        self.deferred.add(statement, values)
+
+    def flush(self) -> None:
+        for statement, rows in self.deferred.take():
+            self.executemany(statement, rows)
 
     def sequence(self) -> int:
         self._sequence = max(self._sequence + 1, clock.now())
@@ -44,7 +59,12 @@ class SqliteConnection(sqlite3.Connection):
         return clock.now() + clock.jump()
 
     def begin(self) -> None:
+        self.deferred.take()
         self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self.flush()
+        super().commit()
 
     def begin_if_free(self) -> bool:
         """Begin, unless somebody else writes now: for a connection that was made not to wait."""

@@ -6,7 +6,10 @@ A statement is written once, as SQLite runs it; where PostgreSQL's must differ i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib.resources import files
+
+import msgspec
 
 _NAME = re.compile(r"^-- name: (\w+)(?: \((postgresql)\))?$", re.MULTILINE)
 
@@ -30,3 +33,8 @@ def statements(package: str, file: str) -> dict[str, Statement]:
         text = body.strip().rstrip(";")
         found[name] = Statement(found[name], text) if dialect else Statement(text)
     return found
+
+
+def listed(values: Iterable[str]) -> str:
+    """Texts as a statement takes them in `SELECT value FROM json_each(:name)`."""
+    return msgspec.json.encode(list(values)).decode()

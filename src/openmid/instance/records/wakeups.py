@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Waiting = tuple[asyncio.AbstractEventLoop, int, asyncio.Event]
-"""A loop, its thread, and what is set there."""
+Waiting = tuple[asyncio.AbstractEventLoop, int, Callable[[], None]]
+"""A loop, its thread, and what is called there."""
 
 
 class Wakeups:
@@ -26,11 +26,18 @@ class Wakeups:
     @contextmanager
     def waiting(self, key: str) -> Iterator[asyncio.Event]:
         """An event that `wake(key)` sets. Look for what you wait for after entering, so that no wake-up is lost."""
-        entry = (asyncio.get_running_loop(), threading.get_ident(), asyncio.Event())
+        event = asyncio.Event()
+        with self.telling(key, event.set):
+            yield event
+
+    @contextmanager
+    def telling(self, key: str, tell: Callable[[], None]) -> Iterator[None]:
+        """The same for a function, which is called in this loop."""
+        entry = (asyncio.get_running_loop(), threading.get_ident(), tell)
         with self._lock:
             self._waiting[key].add(entry)
         try:
-            yield entry[2]
+            yield
         finally:
             with self._lock:
                 self._waiting[key].discard(entry)
@@ -41,13 +48,13 @@ class Wakeups:
         """Wake those who wait for any of `keys`."""
         with self._lock:
             entries = [entry for key in keys for entry in self._waiting.get(key, ())]
-        self._set(entries)
+        self._tell(entries)
 
     def wake_all(self) -> None:
         """Wake everyone: configurations have changed, or the instance stops."""
         with self._lock:
             entries = [entry for waiting in self._waiting.values() for entry in waiting]
-        self._set(entries)
+        self._tell(entries)
 
     def stop(self) -> None:
         """The instance stops: held requests are answered now."""
@@ -55,13 +62,13 @@ class Wakeups:
         self.wake_all()
 
     @staticmethod
-    def _set(entries: list[Waiting]) -> None:
+    def _tell(entries: list[Waiting]) -> None:
         here = threading.get_ident()
-        for loop, thread, event in entries:
+        for loop, thread, tell in entries:
             if thread == here:
-                event.set()
+                tell()
             elif not loop.is_closed():
-                loop.call_soon_threadsafe(event.set)
+                loop.call_soon_threadsafe(tell)
 
 
 wakeups = Wakeups()
