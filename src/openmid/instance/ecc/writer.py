@@ -7,9 +7,9 @@ nothing outside of its connection** that a second run would spoil. Each transact
 synchronous=FULL: what a unit's future returns is on the disk.
 
 Where an event loop serves requests (`openmid instance run`) the units run on that loop, between two requests, and only
-the waits go to a thread: for the lock, if somebody else has it, and for the disk. Two threads that both run Python would
-hand the interpreter's lock to each other at every statement, which costs more than the statements. Elsewhere (commands,
-tests) the writer is a thread.
+the waits go to a thread: for the lock, if somebody else has it, and for the disk, unless the last commit was over sooner
+than a thread would have been woken. Two threads that both run Python would hand the interpreter's lock to each other at
+every statement, which costs more than the statements. Elsewhere (commands, tests) the writer is a thread.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ Outcome = tuple[Any, Exception | None]
 MAX_UNITS_A_COMMIT = 50
 MAX_BATCH_S = 0.01
 """A commit takes no more units after this time: the loop has others to serve."""
+QUICK_S = 0.002
+"""A commit that takes no longer is not worth a thread."""
 FULL_S = 0.05
 """A full disk stays full for a while."""
 
@@ -128,6 +130,7 @@ class LoopWriter(Writer):
         self._there = asyncio.Event()
         self._waits = ThreadPoolExecutor(1, "openmid-writer")
         self._open = True
+        self._quick = False
         self._task = asyncio.create_task(self._drive())
 
     def submit(self, unit: Callable[[Connection], T]) -> Future[T]:
@@ -173,15 +176,20 @@ class LoopWriter(Writer):
                 connection.rollback()
                 await self._begin(connection)
                 batch.run_again()
-            if connection.total_changes == before:  # claims that found nothing: the disk is not waited for
-                connection.commit()
+            if self._quick or connection.total_changes == before:  # or the disk is not waited for
+                self._commit_now(connection)
             else:
-                await self._in_thread(connection.commit)
+                await self._in_thread(self._commit_now, connection)
         except DATABASE_ERRORS as error:
             batch.fail(error)
             await asyncio.sleep(FULL_S)
             return
         batch.succeed()
+
+    def _commit_now(self, connection: SqliteConnection) -> None:
+        began = time.monotonic()
+        connection.commit()
+        self._quick = time.monotonic() - began < QUICK_S
 
     async def _begin(self, connection: SqliteConnection) -> None:
         if not connection.begin_if_free():  # it is free nearly always
