@@ -13,6 +13,7 @@ from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.prepared import Step
 from openmid.instance.connections import candidates
 from openmid.instance.ecc import back_pressure, queue
+from openmid.instance.mid.selection import Candidate
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection, new_id
 from openmid.instance.records.statements import listed, statements
@@ -48,12 +49,13 @@ def start(connection: Connection, new: New, steps: tuple[Step, ...]) -> None:
     Raises:
         QueueFullError: nothing of the execution was written.
     """
-    execution = new["sys_id"]
-    begun = _begin(connection, execution, steps[0], new["priority"], first=True) if steps else Begun("")
+    execution, priority = new["sys_id"], new["priority"]
+    chosen = _admitted(connection, steps[0].plan, priority) if steps else None
     connection.later(SQL["insert_execution"], **new)
     if not steps:
         _end_execution(connection, execution, "Completed")
         return
+    begun = _begin(connection, execution, steps[0], priority, chosen)
     for position, step in enumerate(steps[1:], 1):
         _write(connection, execution, position, step.name, "Waiting", None, Begun(step.text))
     sys_id = _write(connection, execution, 0, steps[0].name, "In Progress", new["now"], begun)
@@ -80,23 +82,33 @@ def _write(
     return sys_id
 
 
-def _begin(connection: Connection, execution: str, step: Step, priority: int, *, first: bool) -> Begun:
-    """Put the step's job on the queue, if it can be run.
+def _admitted(connection: Connection, planned: Plan, priority: int) -> Candidate | Failure | None:
+    """Who makes the first call of an execution, if it makes one.
 
     Raises:
-        QueueFullError: the `first` step of an execution; what was accepted goes on.
+        QueueFullError: there is no place for it; what was accepted before goes on.
     """
+    if planned.probe is None or planned.failure is not None:
+        return None
+    chosen = candidates.chosen(connection, planned.requirement)
+    if isinstance(chosen, Candidate):
+        back_pressure.admit(connection, chosen.sys_id, chosen.name, priority)
+    return chosen
+
+
+def _begin(
+    connection: Connection, execution: str, step: Step, priority: int, chosen: Candidate | Failure | None = None
+) -> Begun:
+    """Put the step's job on the queue of the MID Server that was `chosen` or is chosen now, if it can be run."""
     planned, text, payload = step.plan, step.text, step.payload
     if planned.template is not None:
         planned = values.filled(connection, planned, execution)
         text, payload = msgspec.json.encode(planned).decode(), ""
     if planned.probe is None or planned.failure is not None:
         return Begun(text, failure=planned.failure)
-    chosen = candidates.chosen(connection, planned.requirement)
+    chosen = chosen or candidates.chosen(connection, planned.requirement)
     if isinstance(chosen, Failure):
         return Begun(text, failure=chosen)
-    if first:
-        back_pressure.admit(connection, chosen.sys_id, chosen.name, priority)
     item = queue.put(connection, planned.probe, chosen.sys_id, chosen.name, execution, step.name, priority, payload)
     return Begun(text, item, chosen.name)
 
@@ -108,7 +120,7 @@ def _continue(connection: Connection, execution: str) -> None:
         _end_execution(connection, execution, "Completed")
         return
     step = Step(row["name"], msgspec.json.decode(row["plan"], type=Plan), row["plan"], "")
-    begun = _begin(connection, execution, step, row["priority"], first=False)
+    begun = _begin(connection, execution, step, row["priority"])
     what = {"item": begun.item, "mid_server": begun.mid_server, "plan": begun.plan}
     connection.change(SQL["begin_step"], sys_id=row["sys_id"], now=clock.now(), **what)
     if begun.failure is not None:

@@ -7,8 +7,9 @@ result and the next step's job are one commit.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -94,6 +95,32 @@ def begin(
         "priority": priority,
     }
     return _insert(connection, steps, user, key, what, sys_id)
+
+
+class Wanted(NamedTuple):
+    """One execution among many: its sys_id if it is a new one, and what it is begun with."""
+
+    sys_id: str
+    key: str | None
+    inputs: dict[str, Any]
+
+
+def begin_batch(
+    connection: Connection, action_name: str, user: str, priority: int, wanted: Sequence[Wanted]
+) -> list[str | InstanceError]:
+    """`begin`, many times: the sys_id of each, or why it was not accepted, which takes no other with it.
+
+    Raises:
+        NoSuchActionError.
+    """
+    _action(connection, action_name, draft=False)
+    begun: list[str | InstanceError] = []
+    for each in wanted:
+        try:
+            begun.append(begin(connection, action_name, user, each.key, priority, each.inputs, sys_id=each.sys_id))
+        except InstanceError as error:  # raised before anything was written
+            begun.append(error)
+    return begun
 
 
 @lru_cache(prepared.MOST)

@@ -31,6 +31,8 @@ class Following:
             try:
                 yield answer
             finally:
+                if answer.done() and not answer.cancelled():
+                    answer.exception()  # asyncio need not complain that nobody came to look
                 self._answers[sys_id].discard(answer)
                 if not self._answers[sys_id]:
                     del self._answers[sys_id]

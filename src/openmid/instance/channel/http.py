@@ -45,6 +45,11 @@ class Json(Response):
         return encode(content)
 
 
+def failure(message: str, detail: str) -> dict[str, Any]:
+    """An error in the shape of the Table API."""
+    return {"error": {"message": message, "detail": detail or None}, "status": "failure"}
+
+
 async def body(request: Request, limit: int = SMALL) -> bytes:
     """The request's body.
 

@@ -14,8 +14,8 @@ from openmid.instance.actions.details import NoSuchExecutionError
 from openmid.instance.actions.inputs import InputError
 from openmid.instance.actions.runner import KeyReusedError, NoSuchActionError, NoSuchAliasError
 from openmid.instance.attachments.files import StorageError, TooLargeError
-from openmid.instance.channel import attachments, execute, metrics, mid
-from openmid.instance.channel.http import Json, Refused
+from openmid.instance.channel import attachments, batch, execute, metrics, mid
+from openmid.instance.channel.http import Json, Refused, failure
 from openmid.instance.ecc.back_pressure import QueueFullError
 from openmid.instance.errors import InstanceError, OutcomeUnknownError
 from openmid.instance.mid.enrolment import EnrolmentRefused
@@ -49,6 +49,7 @@ async def health(request: Request) -> Response:
 ROUTES: list[BaseRoute] = [
     Mount(CHANNEL, routes=[*mid.ROUTES, *attachments.CHANNEL_ROUTES]),
     *execute.ROUTES,
+    *batch.ROUTES,
     *attachments.ROUTES,
     Route("/health", health, methods=["GET"]),
     *metrics.ROUTES,
@@ -60,13 +61,12 @@ def refused(request: Request, error: Exception) -> Response:
     status, refusal = _refusal(error)
     if request.url.path.startswith(CHANNEL):
         return Json(refusal, status_code=status)
-    failure = {"error": {"message": refusal.message, "detail": refusal.hint or None}, "status": "failure"}
     headers = {"WWW-Authenticate": 'Basic realm="openmid"'} if status == 401 else {}
     if isinstance(error, TooManyAttempts | QueueFullError):
         headers["Retry-After"] = str(error.seconds)
     if isinstance(error, HTTPException):
         headers |= error.headers or {}
-    return Json(failure, status_code=status, headers=headers)
+    return Json(failure(refusal.message, refusal.hint), status_code=status, headers=headers)
 
 
 def _refusal(error: Exception) -> tuple[int, Refusal]:
