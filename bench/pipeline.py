@@ -4,12 +4,13 @@ A job is: put on a queue, taken by a worker, one GET over mutual TLS, the result
 side calls the same nginx (client certificate demanded, 1 KB of JSON, connections kept); they take turns in one run.
 
 ours     SQLite, synchronous=FULL: durable before it is accepted; FIPS Enforced Mode; bearer token, validation, records
+batch    the same, eight executions in each request: at 32 at a time four of those are under way
 celery   Celery + Redis + requests        } Redis without persistence: a loss of power loses everything, and what this
 taskiq   taskiq + Redis + aiohttp         } favours is the peers
 bullmq   BullMQ + undici on Node.js       }
 direct   aiohttp alone: no queue, nothing stored
 
-A ratio is our jobs/s by the peer's at 32 at a time, the median over the rounds. CPU a job is by process, with the load
+A ratio is our jobs/s by the peer's at 32 at a time, the median over the rounds; NAME_256 at 256, NAME_batch by our batches. CPU a job is by process, with the load
 generator's (the program that waits for the results) apart. `bench/peers/install` makes the peers.
 """
 
@@ -32,7 +33,7 @@ from openmid.demo.partner import free_port
 AT_A_TIME = (1, 32, 256)
 MAIN = 32
 CELERY_THREADS, THREADS = 32, 256
-DIRECT = "direct"
+DIRECT, BATCH = "direct", "batch"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def runners(folder: Path, chosen: list[str], threads: int) -> Iterator[dict[str,
         ours = stack.enter_context(standing(folder, threads))
         assert ours.walk.certificates
         clear_key(ours.walk.certificates)
-        found = {"ours": Runner(ours.load(stack), ours.pids())}
+        found = {"ours": Runner(ours.load(stack), ours.pids()), BATCH: Runner(ours.load(stack, BATCH), ours.pids())}
         found[DIRECT] = Runner(_direct(ours, stack), {"nginx": ours.nginx})
         peers = [name for name in chosen if name in PEERS]
         if peers:
@@ -171,14 +172,17 @@ def summary(taken: dict[str, dict[int, list[Round]]], threads: int) -> Figures:
     ratios: Figures = {}
     for name in sides:
         if name in PEERS:
-            pairs = zip(taken["ours"][MAIN], taken[name][MAIN], strict=True)
-            ratios[name] = round(median(ours.rate / peer.rate for ours, peer in pairs), 2)
-            alone = zip(taken["ours"][256], taken[name][256], strict=True)
-            ratios[f"{name}_256"] = round(median(ours.rate / peer.rate for ours, peer in alone), 2)
+            ratios[name] = _ratio(taken["ours"][MAIN], taken[name][MAIN])
+            ratios[f"{name}_256"] = _ratio(taken["ours"][256], taken[name][256])
+            ratios[f"{name}_batch"] = _ratio(taken[BATCH][MAIN], taken[name][MAIN])
     pairs = zip(taken["ours"][1], taken[DIRECT][1], strict=True)
     ratios["direct_latency_ms"] = round(median(ours.p50_ms - direct.p50_ms for ours, direct in pairs), 2)
     limits = {"ours": threads, "taskiq": THREADS, "bullmq": THREADS, "celery": CELERY_THREADS}
     return {"ratios": ratios, "sides": sides, "calls_at_once_at_most": limits, "durability": DURABILITY}
+
+
+def _ratio(ours: list[Round], peers: list[Round]) -> float:
+    return round(median(one.rate / peer.rate for one, peer in zip(ours, peers, strict=True)), 2)
 
 
 DURABILITY = {"ours": "SQLite WAL, synchronous=FULL", "peers": "Redis without persistence"}

@@ -58,9 +58,9 @@ class Standing:
                     return pid
         sys.exit("the instance has ended")
 
-    def load(self, stack: contextlib.ExitStack) -> common.Side:
-        """The load generator: executes the action and waits for its end, by kept TLS connections."""
-        words = ["execute", self.execute, self.ca, self.token]
+    def load(self, stack: contextlib.ExitStack, kind: str = "execute") -> common.Side:
+        """The load generator: executes the action and waits for its end, by kept TLS connections; `batch`: eight at once."""
+        words = [kind, self.execute, self.ca, self.token]
         return common.Side([sys.executable, common.HERE / "load.py", *words], stack)
 
 
