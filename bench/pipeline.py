@@ -10,8 +10,9 @@ taskiq   taskiq + Redis + aiohttp         } favours is the peers
 bullmq   BullMQ + undici on Node.js       }
 direct   aiohttp alone: no queue, nothing stored
 
-A ratio is our jobs/s by the peer's at 32 at a time, the median over the rounds; NAME_256 at 256, NAME_batch by our batches. CPU a job is by process, with the load
-generator's (the program that waits for the results) apart. `bench/peers/install` makes the peers.
+A ratio is our jobs/s by the peer's at 32 at a time, the median over the rounds; NAME_256 at 256, NAME_batch by our
+batches. CPU a job is by process, with the load generator's (the program that waits for the results) apart.
+`bench/peers/install` makes the peers.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 
 from openmid.diagnosis import diagnose_answer
-from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.planner import Ending, Plan
 from openmid.wire.probes import Failure, ProbeResult, SoapFault
 
 CANCELLED = "cancelled"
@@ -25,7 +25,7 @@ LOST = {
 }
 
 
-def of_result(result: ProbeResult, planned: Plan) -> Failure | None:
+def of_result(result: ProbeResult, planned: Plan | Ending) -> Failure | None:
     """Why the step failed: the call's failure, or a status of 400 and more."""
     if result.failure is not None or result.status_code is None:
         return result.failure or Failure("no_answer", "the MID Server reported neither an answer nor a failure")

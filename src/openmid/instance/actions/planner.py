@@ -43,6 +43,19 @@ class Plan(msgspec.Struct, frozen=True):
         return urllib.parse.urlsplit(self.base_url).netloc
 
 
+class Ending(msgspec.Struct, frozen=True):
+    """Of a stored plan what a step's end needs."""
+
+    base_url: str
+    goes_on: bool = False
+    outputs: list[Output] = []
+
+    @property
+    def target_host(self) -> str:
+        """The host that the call went to."""
+        return urllib.parse.urlsplit(self.base_url).netloc
+
+
 def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
     """The plan of one row of the statement `steps`. `literal`: what looks like a data pill is text."""
     inline = row["connection"] == "inline"

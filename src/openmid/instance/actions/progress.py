@@ -9,7 +9,7 @@ import msgspec
 
 from openmid.instance.actions import values
 from openmid.instance.actions.failures import CANCELLED
-from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.planner import Ending, Plan
 from openmid.instance.actions.prepared import Step
 from openmid.instance.connections import candidates
 from openmid.instance.ecc import back_pressure, queue
@@ -38,7 +38,7 @@ class Running(NamedTuple):
 
     sys_id: str
     execution: str
-    plan: Plan
+    plan: Plan | Ending
     last: bool
     output_plan: str
 
@@ -134,7 +134,7 @@ def running(connection: Connection, *items: str) -> dict[str, Running]:
         row["item"]: Running(
             row["sys_id"],
             row["execution"],
-            msgspec.json.decode(row["plan"], type=Plan),
+            msgspec.json.decode(row["plan"], type=Ending),
             not row["waiting"],
             row["output_plan"],
         )

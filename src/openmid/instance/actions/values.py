@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from openmid.instance.actions import fill, inputs, outputs, pills
-from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.planner import Ending, Plan
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import header_secrets
 from openmid.instance.records.database import Connection
@@ -68,7 +68,7 @@ def _attachment(connection: Connection, sys_id: str) -> Attachment:
     return Attachment(row["sys_id"], row["size_bytes"], row["content_type"], row["file_name"])
 
 
-def of_step(planned: Plan, answer: ProbeResult) -> tuple[dict[str, Any], Failure | None]:
+def of_step(planned: Plan | Ending, answer: ProbeResult) -> tuple[dict[str, Any], Failure | None]:
     """The step's outputs, and why they cannot be read from the answer."""
     if not planned.outputs or answer.status_code is None:
         return {}, None
