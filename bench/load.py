@@ -1,7 +1,8 @@
 """A load generator as a process of its own: `execute URL CA TOKEN`, `batch …` or `direct URL CA CERT KEY`, then rounds on
 stdin.
 
-`execute` starts an action with Prefer: wait and demands that it completes; it costs as little as can be, as the peers'
+`execute` starts an action with Prefer: wait, return=minimal (the peers' clients get no more than status and body, either)
+and demands that it completes; it costs as little as can be, as the peers'
 clients (a Redis connection) do. `batch` does so for `BATCH` executions in each request. `direct` makes the call itself, by
 aiohttp.
 """
@@ -26,7 +27,7 @@ from rounds import serve
 
 Call = Callable[[], Awaitable[None]]
 BATCH = 8
-COMPLETED = b'"state":"Completed","started_by"'
+COMPLETED = b'"state":"Completed","outputs":{},"steps"'
 
 
 class Connection(asyncio.Protocol):
@@ -75,7 +76,7 @@ def _request(words: list[str], jobs: int) -> bytes:
         path, body = f"{path}-batch", json.dumps({"executions": [{}] * jobs}).encode()
     return (
         f"POST {path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {words[3]}\r\n"
-        f"Prefer: wait=60\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Prefer: wait=60, return=minimal\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 

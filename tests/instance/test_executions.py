@@ -121,6 +121,28 @@ def test_prefer_wait(api: Api, mid: Mid) -> None:
     assert late.headers["location"] == f"/api/v1/executions/{late.json['sys_id']}"
 
 
+def test_prefer_return_minimal(api: Api, mid: Mid) -> None:
+    records(api)
+    path, prefer = "/api/v1/actions/call/execute", "wait=30, return=minimal"
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(api.post, path, {}, Prefer=prefer)
+        mid.deliver(mid.job(), body="here", headers=[("Set-Cookie", "s3cret")])
+        reply = waiting.result()
+    whole = api.details(reply.json["sys_id"])
+    (step,) = whole["steps"]
+    assert (reply.status, reply.headers["preference-applied"]) == (200, prefer)
+    assert reply.json == {
+        **{name: whole[name] for name in ("sys_id", "state", "outputs")},
+        "steps": [{name: step[name] for name in ("name", "state", "outputs", "output", "error")}],
+    }
+    assert step["output"]["headers"] == [["Set-Cookie", "********"]]
+    later = api.post(path, {}, Prefer="return=minimal")
+    assert (later.status, later.json["state"]) == (202, "In Progress")
+    mid.deliver(mid.job(), status_code=500)
+    told = api.request("GET", later.headers["location"], Prefer="return=minimal").json
+    assert told["steps"][0]["error"] == api.details(told["sys_id"])["steps"][0]["error"]
+
+
 def test_idempotency_keys(api: Api, mid: Mid) -> None:
     records(api)
     api.action("other", {"connection_alias": "partner"})

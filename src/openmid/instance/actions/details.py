@@ -49,10 +49,10 @@ ENDED = frozenset({"Completed", "Error", "Cancelled"})
 
 
 class Told(NamedTuple):
-    """An execution's state, and its details as JSON."""
+    """An execution's state, and what is told of it, as JSON."""
 
     state: str
-    details: bytes
+    text: bytes
 
 
 def state(sys_id: str) -> str:
@@ -101,8 +101,8 @@ def _execution(row: Row, steps: list[Row], proof: Callable[[str], Any]) -> dict[
         "action": row["action_name"],
         "action_sys_id": row["action"],
         "version": row["version"],
-        "inputs": _named(row["inputs"]),
-        "outputs": _named(row["outputs"]),
+        "inputs": named(row["inputs"]),
+        "outputs": named(row["outputs"]),
         "state": row["state"],
         "started_by": row["sys_created_by"],
         "start": clock.iso(row["sys_created_on"]),
@@ -124,7 +124,7 @@ def _as_it_stands(proof: str) -> msgspec.Raw:
     return msgspec.Raw(proof.encode())
 
 
-def _named(text: str) -> dict[str, Any]:
+def named(text: str) -> dict[str, Any]:
     """Values by name."""
     return {} if text == "{}" else json.loads(text)
 
@@ -143,8 +143,8 @@ def _step(row: Row) -> dict[str, Any]:
         "start": clock.iso(row["started"]),
         "duration_ms": _duration(row["started"], row["finished"]),
         "configuration": _configuration(planned),
-        "output": _output(result),
-        "outputs": _named(row["outputs"]),
+        "output": output(result),
+        "outputs": named(row["outputs"]),
         "error": json.loads(row["error"]) if row["error"] else None,
         "log": [{"time": clock.iso(at), "text": said} for at, said in step_log.lines(row, planned, result)],
         "integration_metadata": _integration(planned, row, result),
@@ -171,7 +171,8 @@ def _configuration(planned: Plan) -> dict[str, Any]:
     }
 
 
-def _output(result: ProbeResult | None) -> dict[str, Any]:
+def output(result: ProbeResult | None) -> dict[str, Any]:
+    """A step's output."""
     if result is None or result.status_code is None:
         return {}
     return {

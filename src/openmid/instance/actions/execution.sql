@@ -210,3 +210,10 @@ LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
 LEFT JOIN fips_proof AS proof ON proof.sys_id = step.fips_proof
 WHERE step.execution IN (SELECT value FROM json_each(:executions))
 ORDER BY step.execution, step.position;
+
+-- name: step_answers
+-- The steps of executions (JSON) in order, with no more than what came back.
+SELECT step.execution, step.name, step.state, step.error, step.outputs, response.payload AS result
+FROM step_execution AS step LEFT JOIN ecc_queue AS response ON response.sys_id = step.response
+WHERE step.execution IN (SELECT value FROM json_each(:executions))
+ORDER BY step.execution, step.position;

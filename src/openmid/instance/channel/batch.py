@@ -20,9 +20,10 @@ from starlette.routing import Route
 from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, Told
 from openmid.instance.actions.runner import Wanted
-from openmid.instance.channel.execute import MAX_KEY, followed, operator, priority_of, wait_of
+from openmid.instance.channel.execute import MAX_KEY, followed, operator
 from openmid.instance.channel.following import Answer, following
 from openmid.instance.channel.http import Json, Refused, body, failure
+from openmid.instance.channel.preferences import Preferences
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records.database import new_id
@@ -49,18 +50,18 @@ async def execute_batch(request: Request) -> Response:
     """202 once all that was accepted is on the disk; 200 with the details when all has ended within `Prefer: wait=N`."""
     user = await operator(request)
     wanted = _wanted(await body(request))
-    name, wait = request.path_params["name"], wait_of(request)
+    name, prefers = request.path_params["name"], Preferences.of(request)
     with ExitStack() as stack:
-        answers = {each.sys_id: stack.enter_context(following().of(each.sys_id)) for each in wanted}
+        answers = {each.sys_id: stack.enter_context(following().of(each.sys_id, prefers.read)) for each in wanted}
         begun = await writer().done(
-            lambda connection: runner.begin_batch(connection, name, user.username, priority_of(wait), wanted)
+            lambda connection: runner.begin_batch(connection, name, user.username, prefers.priority, wanted)
         )
         if all(isinstance(each, InstanceError) for each in begun):
             raise next(each for each in begun if isinstance(each, InstanceError))
-        found = await _ended(begun, answers, wait)
-    ended = wait and all(each.state in ENDED for each in found if isinstance(each, Told))
-    headers = {"Preference-Applied": f"wait={wait}"} if wait else {}
-    return Json({"executions": [_shown(each) for each in found]}, 200 if ended else 202, headers)
+        found = await _ended(begun, answers, prefers)
+    ended = prefers.wait and all(each.state in ENDED for each in found if isinstance(each, Told))
+    shown = {"executions": [_shown(each) for each in found]}
+    return Json(shown, 200 if ended else 202, prefers.applied)
 
 
 def _wanted(raw: bytes) -> list[Wanted]:
@@ -71,9 +72,11 @@ def _wanted(raw: bytes) -> list[Wanted]:
     return [Wanted(new_id(), each.idempotency_key, each.inputs) for each in asked]
 
 
-async def _ended(begun: list[str | InstanceError], answers: dict[str, Answer], wait: int) -> list[Told | InstanceError]:
+async def _ended(
+    begun: list[str | InstanceError], answers: dict[str, Answer], prefers: Preferences
+) -> list[Told | InstanceError]:
     loop = asyncio.get_running_loop()
-    until = loop.time() + wait
+    until = loop.time() + prefers.wait
     found: list[Told | InstanceError] = []
     for each in begun:
         if isinstance(each, InstanceError):
@@ -81,12 +84,12 @@ async def _ended(begun: list[str | InstanceError], answers: dict[str, Answer], w
             continue
         left = max(0.0, until - loop.time())
         new = answers.get(each)  # none: begun earlier, under the same key
-        found.append(await (following().ended(each, new, left) if new else followed(each, left)))
+        found.append(await (following().ended(each, new, left) if new else followed(each, prefers, left)))
     return found
 
 
 def _shown(found: Told | InstanceError) -> object:
-    return failure(str(found), found.hint) if isinstance(found, InstanceError) else msgspec.Raw(found.details)
+    return failure(str(found), found.hint) if isinstance(found, InstanceError) else msgspec.Raw(found.text)
 
 
 ROUTES = [Route("/api/v1/actions/{name}/execute-batch", execute_batch, methods=["POST"])]

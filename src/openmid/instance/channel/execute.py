@@ -6,12 +6,12 @@
     POST /api/v1/executions/{sys_id}/cancel
     POST /api/v1/executions/{sys_id}/run-again
 
-Errors have the Table API's shape: `{"error": {"message", "detail"}, "status": "failure"}`.
+`Prefer: wait=N` and `return=minimal` are honoured (`channel.preferences`). Errors have the Table API's shape:
+`{"error": {"message", "detail"}, "status": "failure"}`.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,14 +26,13 @@ from openmid.instance.access.authentication import Caller, identify, is_token
 from openmid.instance.access.roles import FOLLOWERS, RUNNERS
 from openmid.instance.actions import runner
 from openmid.instance.actions.ad_hoc import AdHocRequest
-from openmid.instance.actions.details import ENDED, Told, state, told
+from openmid.instance.actions.details import ENDED, Told, state
 from openmid.instance.channel.following import following
 from openmid.instance.channel.http import Json, Refused, body, in_thread
-from openmid.instance.ecc import queue
+from openmid.instance.channel.preferences import Preferences
 from openmid.instance.ecc.writer import writer
 from openmid.instance.records.database import Connection, new_id
 
-MAX_WAIT_S = 60
 MAX_KEY = 255
 MAX_REQUEST = 8 * 1024 * 1024
 """Bytes of an ad hoc request: a body of 5 MB in base64, and some headers."""
@@ -43,9 +42,6 @@ class Inputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an action is started with."""
 
     inputs: dict[str, Any] = {}
-
-
-_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b", re.IGNORECASE)
 
 
 async def caller(request: Request) -> Caller:
@@ -119,10 +115,12 @@ async def execute(request: Request) -> Response:
     """202 with `Location` once the execution is on the disk; 200 with its details when it ends within `Prefer: wait=N`."""
     user = await operator(request)
     inputs = _inputs(await body(request))
-    name, key, wait = request.path_params["name"], _key(request), wait_of(request)
-    priority = priority_of(wait)
+    name, key, prefers = request.path_params["name"], _key(request), Preferences.of(request)
     return await _started(
-        wait, lambda connection, new: runner.begin(connection, name, user.username, key, priority, inputs, sys_id=new)
+        prefers,
+        lambda connection, new: runner.begin(
+            connection, name, user.username, key, prefers.priority, inputs, sys_id=new
+        ),
     )
 
 
@@ -132,7 +130,7 @@ async def ad_hoc(request: Request) -> Response:
     asked = AdHocRequest.read(await body(request, MAX_REQUEST))
     alias, key = request.path_params["alias"], _key(request)
     return await _started(
-        wait_of(request),
+        Preferences.of(request),
         lambda connection, new: runner.begin_request(connection, alias, asked, user.username, key, new),
     )
 
@@ -142,7 +140,8 @@ async def run_again(request: Request) -> Response:
     user = await operator(request)
     again, key = request.path_params["sys_id"], _key(request)
     return await _started(
-        wait_of(request), lambda connection, new: runner.begin_again(connection, again, user.username, key, new)
+        Preferences.of(request),
+        lambda connection, new: runner.begin_again(connection, again, user.username, key, new),
     )
 
 
@@ -152,34 +151,37 @@ async def cancel(request: Request) -> Response:
     sys_id = request.path_params["sys_id"]
     state(sys_id)  # 404 where there is none
     await writer().done(lambda connection: runner.cancel(connection, sys_id))
-    return _answer(await followed(sys_id, wait_of(request)))
+    prefers = Preferences.of(request)
+    found = await followed(sys_id, prefers, prefers.wait)
+    return _answer(found, prefers, ended=found.state in ENDED)
 
 
-async def _started(wait: int, begin: Callable[[Connection, str], str]) -> Response:
-    new = new_id()
-    with following().of(new) as answer:  # before it begins, so that its end cannot be missed
+async def _started(prefers: Preferences, begin: Callable[[Connection, str], str]) -> Response:
+    new, wait = new_id(), prefers.wait
+    with following().of(new, prefers.read) as answer:  # before it begins, so that its end cannot be missed
         sys_id = await writer().done(lambda connection: begin(connection, new))
-        found = await (following().ended(new, answer, wait) if sys_id == new else followed(sys_id, wait))
-    headers = {"Location": f"/api/v1/executions/{sys_id}"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
-    return _answer(found, wait, headers)
+        found = await (following().ended(new, answer, wait) if sys_id == new else followed(sys_id, prefers, wait))
+    location = {"Location": f"/api/v1/executions/{sys_id}"}
+    return _answer(found, prefers, location, ended=bool(wait) and found.state in ENDED)
 
 
-def _answer(found: Told, wait: int = MAX_WAIT_S, headers: dict[str, str] | None = None) -> Response:
-    """200 with what has ended, 202 else."""
-    status = 200 if wait and found.state in ENDED else 202
-    return Response(found.details, status, headers, media_type=Json.media_type)
+def _answer(
+    found: Told, prefers: Preferences, headers: dict[str, str] | None = None, *, ended: bool = True
+) -> Response:
+    return Response(found.text, 200 if ended else 202, (headers or {}) | prefers.applied, media_type=Json.media_type)
 
 
 async def execution(request: Request) -> Response:
     await follower(request)
     sys_id = request.path_params["sys_id"]
     state(sys_id)  # 404 where there is none
-    return Response(told([sys_id])[sys_id].details, media_type=Json.media_type)
+    prefers = Preferences.of(request)
+    return _answer(prefers.read([sys_id])[sys_id], prefers._replace(wait=0))
 
 
-async def followed(sys_id: str, seconds: float) -> Told:
-    """The details of an execution when it has ended, or after `seconds`."""
-    with following().of(sys_id) as answer:
+async def followed(sys_id: str, prefers: Preferences, seconds: float) -> Told:
+    """What is told of an execution when it has ended, or after `seconds`."""
+    with following().of(sys_id, prefers.read) as answer:
         if state(sys_id) in ENDED:
             seconds = 0
         return await following().ended(sys_id, answer, seconds)
@@ -190,17 +192,6 @@ def _key(request: Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise Refused(400, "bad_key", "Idempotency-Key", f"an Idempotency-Key has 1 to {MAX_KEY} characters")
     return key
-
-
-def priority_of(wait: int) -> int:
-    """Whoever waits comes before whoever does not."""
-    return queue.EXPEDITED if wait else queue.STANDARD
-
-
-def wait_of(request: Request) -> int:
-    """The seconds of `Prefer: wait=N` (RFC 7240, section 4.3), as many as are allowed."""
-    found = _WAIT.search(request.headers.get("prefer", ""))
-    return min(int(found[1]), MAX_WAIT_S) if found else 0
 
 
 def _inputs(raw: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,8 @@ from openmid.instance.actions.details import ENDED, Told, told
 from openmid.instance.records.wakeups import wakeups
 
 Answer = asyncio.Future[Told | None]
+Read = Callable[[Iterable[str]], dict[str, Told]]
+"""How executions are read: `details.told`, or less."""
 
 
 class Following:
@@ -19,31 +21,31 @@ class Following:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._answers: defaultdict[str, set[Answer]] = defaultdict(set)
+        self._answers: defaultdict[str, dict[Answer, Read]] = defaultdict(dict)
         self._woken: set[str] = set()
 
     @contextmanager
-    def of(self, sys_id: str) -> Iterator[Answer]:
+    def of(self, sys_id: str, read: Read = told) -> Iterator[Answer]:
         """The answer that comes when the execution has ended, or the instance stops. Look whether it has ended before."""
         answer: Answer = self._loop.create_future()
         with wakeups.telling(f"execution:{sys_id}", lambda: self._wake(sys_id)):
-            self._answers[sys_id].add(answer)
+            self._answers[sys_id][answer] = read
             try:
                 yield answer
             finally:
                 if answer.done() and not answer.cancelled():
                     answer.exception()  # asyncio need not complain that nobody came to look
-                self._answers[sys_id].discard(answer)
+                del self._answers[sys_id][answer]
                 if not self._answers[sys_id]:
                     del self._answers[sys_id]
 
     async def ended(self, sys_id: str, answer: Answer, seconds: float) -> Told:
-        """Its details when it has ended, or after `seconds`."""
+        """What is told of it when it has ended, or after `seconds`."""
         limit = self._loop.call_later(seconds, _give_up, answer) if seconds and not wakeups.stopping else None
         found = await answer if limit else None
         if limit:
             limit.cancel()
-        return found or told([sys_id])[sys_id]
+        return found or self._answers[sys_id][answer]([sys_id])[sys_id]
 
     def _wake(self, sys_id: str) -> None:
         if not self._woken:
@@ -51,24 +53,26 @@ class Following:
         self._woken.add(sys_id)
 
     def _read(self) -> None:
-        """Those that were woken since."""
+        """Those that were woken since, all at once for each way to read them."""
         woken, self._woken = self._woken, set()
-        try:
-            found = told(woken & self._answers.keys())
-        except Exception as error:
-            self._tell(woken, error)
-            return
-        self._tell({sys_id for sys_id, each in found.items() if each.state in ENDED or wakeups.stopping}, found)
+        by_read: defaultdict[Read, dict[Answer, str]] = defaultdict(dict)
+        for sys_id in woken:
+            for answer, read in self._answers.get(sys_id, {}).items():
+                by_read[read][answer] = sys_id
+        for read, answers in by_read.items():
+            try:
+                _tell(answers, read(set(answers.values())))
+            except Exception as error:  # the database's: whoever waits hears of it
+                for answer in answers:
+                    if not answer.done():
+                        answer.set_exception(error)
 
-    def _tell(self, which: set[str], what: dict[str, Told] | Exception) -> None:
-        for sys_id in which:
-            for answer in self._answers.get(sys_id, ()):
-                if answer.done():
-                    continue
-                if isinstance(what, Exception):
-                    answer.set_exception(what)
-                else:
-                    answer.set_result(what[sys_id])
+
+def _tell(answers: dict[Answer, str], found: dict[str, Told]) -> None:
+    for answer, sys_id in answers.items():
+        told = found.get(sys_id)
+        if told is not None and not answer.done() and (told.state in ENDED or wakeups.stopping):
+            answer.set_result(told)
 
 
 def _give_up(answer: Answer) -> None:
