@@ -86,7 +86,7 @@ async def test_what_counts_is_the_address_connected_to(tmp_path: Path) -> None:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get("https://partner.example/")
     CURRENT.reset(token)
-    assert (attempt.denied, attempt.peer, attempt.connected) == (["127.0.0.1"], "", 0)
+    assert (attempt.denied, attempt.peer, attempt.connected) == (("127.0.0.1",), "", 0)
 
 
 async def test_every_socket_is_made_by_the_fence(tmp_path: Path) -> None:

@@ -76,17 +76,15 @@ class ClaimLoop:
             await self._link.validated.wait()
             await self._link.guard.in_force.wait()
             self.running.changed.clear()
+            for asked in [each for each, task in self._claims.items() if task.done()]:
+                self._claims.pop(asked).result()
             room = self._room()
             wanted = frozenset(p for p in (0, 1, 2) if room[p] > 0) - self._asked()
             if wanted:
                 self._begin_claim(wanted, room)
             elif not self._claims:
                 self._begin_claim(ATTENDING, NOTHING)
-            woken = asyncio.create_task(self.running.changed.wait())
-            await asyncio.wait([woken, *self._claims.values()], return_when=asyncio.FIRST_COMPLETED)
-            await _cancel(woken)
-            for asked in [each for each, task in self._claims.items() if task.done()]:
-                self._claims.pop(asked).result()
+            await self.running.changed.wait()
 
     def _asked(self) -> Priorities:
         """The priorities that a claim is out for."""
@@ -105,7 +103,8 @@ class ClaimLoop:
 
     def _begin_claim(self, wanted: Priorities, room: tuple[int, int, int]) -> None:
         asked = (room[0] if 0 in wanted else 0, room[1] if 1 in wanted else 0, room[2] if 2 in wanted else 0)
-        self._claims[wanted] = asyncio.create_task(self._claim_once(asked))
+        task = self._claims[wanted] = asyncio.create_task(self._claim_once(asked))
+        task.add_done_callback(lambda _: self.running.changed.set())
 
     async def _claim_once(self, room: tuple[int, int, int]) -> None:
         """One held request, with the configuration at hand; its jobs begin, what it cancels ends."""

@@ -19,7 +19,7 @@ import ssl
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,22 +33,24 @@ from openmid.wire.probes import Timeouts, TlsFacts
 
 MOST_SESSIONS, MOST_SESSION_SECONDS = 64, 3600
 NO_LIMITS = Timeouts()
+NO_CERTIFICATE, NO_TLS = CertificateFacts(), TlsFacts()
 IDLE_SECONDS = 45
 """How long a connection is kept for the next call: a handshake costs more than ten calls."""
 
 
-@dataclass
+@dataclass(init=False)
 class Attempt:
-    """One call on its way. Times are `time.monotonic_ns()`, 0 where it did not come to that."""
+    """One call on its way. Times are `time.monotonic_ns()`, 0 where it did not come to that. What is not set is the
+    class's: there is one for each call."""
 
     host: str
-    client: CertificateFacts = field(default_factory=CertificateFacts)
+    client: CertificateFacts = NO_CERTIFICATE
     port: int = 0
     timeouts: Timeouts = NO_LIMITS
     phase: str = "resolve"
     fresh: bool = False
     peer: str = ""
-    denied: list[str] = field(default_factory=list)
+    denied: tuple[str, ...] = ()
     denied_by: str = ""
     denied_port: int = 0
     dns: int = -1
@@ -59,7 +61,7 @@ class Attempt:
     certificate_requested: bool = False
     server_certificate: bytes = b""
     alert: str = ""
-    tls: TlsFacts = field(default_factory=TlsFacts)
+    tls: TlsFacts = NO_TLS
     proxy: str = ""
     """host:port of the proxy that the connection goes through."""
     tunnelled: bool = False
@@ -75,6 +77,11 @@ class Attempt:
     uploading: bool = False
     due: asyncio.Timeout | None = None
     """What ends the phase that is under way."""
+
+    def __init__(self, host: str, client: CertificateFacts = NO_CERTIFICATE, port: int = 0) -> None:
+        self.host = host
+        self.client = client
+        self.port = port
 
     def arm(self, limit_ms: int) -> None:
         """The phase that begins now may take so long; 0: as long as it likes."""
@@ -225,7 +232,7 @@ class Connector(aiohttp.TCPConnector):
         if self._egress is not None:
             verdict = self._egress.judge_name(attempt.host, attempt.port)
             if not verdict.allowed:
-                attempt.denied, attempt.denied_by, attempt.denied_port = [attempt.host], verdict.rule, attempt.port
+                attempt.denied, attempt.denied_by, attempt.denied_port = (attempt.host,), verdict.rule, attempt.port
                 raise EgressDenied(errno.EACCES, f"egress to {attempt.host} is denied")
         return await super()._create_proxy_connection(req, traces, timeout)
 
@@ -260,7 +267,7 @@ class Connector(aiohttp.TCPConnector):
         verdict = self._egress.judge(towards, info[4][0], info[4][1])
         address = str(plain(info[4][0]))
         if not verdict.allowed and address not in attempt.denied:
-            attempt.denied.append(address)
+            attempt.denied += (address,)
             attempt.denied_by, attempt.denied_port = verdict.rule, info[4][1]
         return verdict.allowed
 

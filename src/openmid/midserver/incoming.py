@@ -50,15 +50,15 @@ def text(body: bytes, charset: str | None) -> str | None:
 def timing(attempt: Attempt, began: int) -> Timing:
     """Of a call that began at `began` (`time.monotonic_ns()`) and ends now."""
     now = time.monotonic_ns()
-
-    def span(first: int, last: int) -> int:
-        return (last - first) // 1000 if first and last >= first else -1
-
     return Timing(
         dns=attempt.dns // 1000 if attempt.dns >= 0 else -1,
-        connect=span(attempt.began, attempt.connected),
-        tls=span(attempt.connected, attempt.secured),
-        first_byte=span(attempt.ready, attempt.head),
-        transfer=span(attempt.head, now),
-        total=span(began, now),
+        connect=_span(attempt.began, attempt.connected),
+        tls=_span(attempt.connected, attempt.secured),
+        first_byte=_span(attempt.ready, attempt.head),
+        transfer=_span(attempt.head, now),
+        total=_span(began, now),
     )
+
+
+def _span(first: int, last: int) -> int:
+    return (last - first) // 1000 if first and last >= first else -1

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import sys
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
-from openmid import __version__
 from openmid.diagnosis import Evidence, diagnose
 from openmid.keystore import KeystoreError
-from openmid.midserver import redact, secret_key, tls, truststore
+from openmid.midserver import bodies, redact, secret_key, tls, truststore
+from openmid.midserver.bodies import BadCoding
 from openmid.midserver.config import Config
 from openmid.midserver.connector import CURRENT, Attempt, Connector
 from openmid.midserver.errors import ConfigError, InstanceRefused, InstanceUnreachable, StartError
 from openmid.midserver.evidence import gather
+from openmid.midserver.exchange import DEFAULTS, Destination, exchange, head
 from openmid.midserver.proxy import NONE, Proxy
 from openmid.wire.codec import WireError, decode, encode
 from openmid.wire.messages import Refusal
@@ -46,6 +51,8 @@ class InstanceClient:
         self._context = context
         self._proxy = through.towards(self._base.host)
         self._authorization: dict[str, str] = {}
+        self._destination = Destination(URL(self.url).origin(), context, **self._proxy)
+        self._connector: Connector | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -97,18 +104,16 @@ class InstanceClient:
     async def _post(self, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
         attempt = Attempt(self._base.host)
         token = CURRENT.set(attempt)
+        headers = [("Content-Type", "application/json"), *self._authorization.items()]
+        said = head("POST", URL(self.url + CHANNEL + path), headers, len(body))
         try:
-            async with self._opened().post(
-                self.url + CHANNEL + path,
-                data=body,
-                headers=self._authorization,
-                ssl=self._context,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-                **self._proxy,
-            ) as response:
-                return response.status, await response.read()
-        except (aiohttp.ClientError, OSError) as error:
+            async with asyncio.timeout(seconds):
+                answer = await exchange(self._pool(), self._destination, "POST", said, body)
+                try:
+                    return answer.status, await bodies.whole(answer, sys.maxsize)
+                finally:
+                    await answer.finish()
+        except (aiohttp.ClientError, HttpProcessingError, BadCoding, OSError) as error:
             cause = diagnose(gather(error, attempt, self._base))
             remedy = cause.remedy if cause.code in OF_TRUST or cause.code.startswith("proxy_") else LOOK
             raise InstanceUnreachable(f"the instance cannot be reached: {cause.message}", remedy) from error
@@ -128,11 +133,15 @@ class InstanceClient:
             **arguments,
         )
 
+    def _pool(self) -> Connector:
+        if self._connector is None:
+            self._connector = Connector(None)
+        return self._connector
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            headers = {"Content-Type": "application/json", "User-Agent": f"openmid/{__version__}"}
             self._session = aiohttp.ClientSession(
-                connector=Connector(None), cookie_jar=aiohttp.DummyCookieJar(), headers=headers
+                connector=self._pool(), cookie_jar=aiohttp.DummyCookieJar(), headers=DEFAULTS
             )
         return self._session
 
@@ -140,11 +149,13 @@ class InstanceClient:
         """Close the pool."""
         if self._session is not None:
             await self._session.close()
+        elif self._connector is not None:
+            await self._connector.close()
 
 
 def _is_https(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and bool(URL(url).origin().host)
+    except ValueError:  # the port, or a host that no name can be
         return False

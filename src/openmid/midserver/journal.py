@@ -40,7 +40,7 @@ BOOT, TAKEN, BEGUN, ENDED, DELIVERED = 1, 2, 3, 4, 5
 HEAD = struct.Struct(">IB")
 TAIL = struct.Struct(">I")
 LARGEST = 64 * 1024 * 1024
-NONCE_BYTES = 12
+NONCE_BYTES, NONCES_AT_ONCE = 12, 64
 PURPOSE = b"openmid journal v1"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 COMPACT_BYTES = 4 * 1024 * 1024
@@ -51,7 +51,7 @@ class JournalFull(Exception):
     """Raised when the disk does not take a record, or the journal has grown to its limit."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Open:
     """A job that the instance waits for."""
 
@@ -76,6 +76,7 @@ class Journal:
         """Raises OSError: it cannot be opened."""
         self._path = agent / FILE
         self._cipher = _cipher(secret)
+        self._nonces: list[bytes] = []
         self._limit = limit_bytes
         self._open: dict[str, _Open] = {}
         self._undelivered = 0
@@ -282,9 +283,16 @@ class Journal:
                 self._undelivered += len(content)
 
     def _sealed(self, clear: bytes) -> bytes:
-        nonce = keys.random_bytes(NONCE_BYTES)
+        nonce = self._nonce()
         sealed: bytes = self._cipher.encrypt(nonce, clear, FILE.encode())
         return nonce + sealed
+
+    def _nonce(self) -> bytes:
+        """Drawn many at a time, each given out once."""
+        if not self._nonces:
+            drawn = keys.random_bytes(NONCE_BYTES * NONCES_AT_ONCE)
+            self._nonces = [drawn[at : at + NONCE_BYTES] for at in range(0, len(drawn), NONCE_BYTES)]
+        return self._nonces.pop()
 
     def _opened(self, sealed: bytes) -> JobResult | None:
         from cryptography.exceptions import InvalidTag

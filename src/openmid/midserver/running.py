@@ -58,7 +58,7 @@ class Running:
         self._cancelled: set[str] = set()
         self._counts: Counter[str] = Counter()
         self.changed = asyncio.Event()
-        """Set whenever a call has ended."""
+        """Set whenever a call or a claim has ended."""
 
     def room(self) -> tuple[int, int, int]:
         """How many calls of each priority may begin."""
