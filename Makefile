@@ -32,8 +32,9 @@ check: $(DEV)
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# Three on two cores: many tests wait for processes of theirs.
 test: $(DEV)
-	.venv/bin/pytest -n 2 --dist loadgroup $(TEST)
+	.venv/bin/pytest -n 3 --dist loadgroup $(TEST)
 
 fuzz:
 	fuzz/run $(or $(MINUTES),10)
