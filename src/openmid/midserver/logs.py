@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import Processor
 
 from openmid.midserver import redact
 from openmid.midserver.errors import ConfigError
@@ -123,19 +122,13 @@ def configure(agent: Path, level: str, *, console: bool) -> None:
     handlers: list[File | Console] = [_file(agent)]
     if console:
         handlers.append(Console(sys.stderr))
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        _stamp,
-        structlog.processors.format_exc_info,
-        redact.processor,  # last: whatever became text is cleaned
-    ]
-    formatter = Formatter(processor=_line, foreign_pre_chain=shared)
+    formatter = Formatter(processor=_line)
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
     lines = Lines(handlers)
     structlog.configure(
-        processors=[*shared, _line],
+        processors=[_line],
         logger_factory=lambda *_: lines,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=False,
@@ -153,11 +146,10 @@ def _file(agent: Path) -> File:
         ) from error
 
 
-def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _now() -> str:
     """ISO 8601, UTC, with microseconds. Most lines belong to the same few seconds."""
     second, rest = divmod(time.time_ns() // 1000, 1_000_000)
-    event["timestamp"] = f"{_second(second)}.{rest:06}Z"
-    return event
+    return f"{_second(second)}.{rest:06}Z"
 
 
 @lru_cache(16)
@@ -165,9 +157,11 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    """`2026-01-31T12:00:00.000000Z info    the sentence  name=value`."""
-    when, level, sentence = event.pop("timestamp", ""), event.pop("level", ""), event.pop("event", "")
-    trace = event.pop("exception", "")
-    values = "".join(f"  {name}={value}" for name, value in event.items() if value != "" and not name.startswith("_"))
-    return redact.clean(f"{when} {level:<8}{sentence}{values}{chr(10) if trace else ''}{trace}")
+def _line(logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
+    """`2026-01-31T12:00:00.000000Z info    the sentence  name=value`. Cleaned last: whatever became text is."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, level, event)
+    event = redact.processor(logger, level, event)
+    sentence, trace = event.pop("event", ""), event.pop("exception", "")
+    values = "".join([f"  {name}={value}" for name, value in event.items() if value != "" and name[0] != "_"])
+    return redact.clean(f"{_now()} {level:<7} {sentence}{values}{chr(10) if trace else ''}{trace}")

@@ -25,6 +25,7 @@ class Worker:
 
     def __init__(self, rest: RestRunner) -> None:
         self._rest = rest
+        self._log = log.bind()  # made once: not for each call
 
     async def run(self, job: Job) -> JobResult:
         """The job's result. A defect of ours becomes a failure, with its place in the log."""
@@ -43,23 +44,22 @@ class Worker:
             result = ProbeResult(
                 started, failure=Failure("internal_error", message, f"look there for job {job.sys_id}")
             )
-        _log(job.sys_id, probe, result)
+        self._tell(job.sys_id, probe, result)
         return JobResult(job.sys_id, job.lease, result)
 
-
-def _log(job: str, probe: Probe, result: ProbeResult) -> None:
-    # Without the query: people put keys there.
-    url = probe.url.partition("?")[0]
-    trace = probe.traceparent[3:35] if probe.traceparent[3:35].isalnum() else ""
-    if result.failure is not None:
-        said = f"{probe.method} {url} failed: {result.failure.message}"
-        log.warning(said, code=result.failure.code, job=job, trace=trace)
-        return
-    log.info(
-        f"{probe.method} {url} was answered {result.status_code}",
-        tls=result.tls.version,
-        client=result.tls.client_subject,
-        us=result.timing.total,
-        job=job,
-        trace=trace,
-    )
+    def _tell(self, job: str, probe: Probe, result: ProbeResult) -> None:
+        # Without the query: people put keys there.
+        url = probe.url.partition("?")[0]
+        trace = probe.traceparent[3:35] if probe.traceparent[3:35].isalnum() else ""
+        if result.failure is not None:
+            said = f"{probe.method} {url} failed: {result.failure.message}"
+            self._log.warning(said, code=result.failure.code, job=job, trace=trace)
+            return
+        self._log.info(
+            f"{probe.method} {url} was answered {result.status_code}",
+            tls=result.tls.version,
+            client=result.tls.client_subject,
+            us=result.timing.total,
+            job=job,
+            trace=trace,
+        )
