@@ -17,7 +17,7 @@ from openmid.wire.probes import Failure, ProbeResult
 log = structlog.get_logger()
 
 REFUSED = "result_refused"
-MOST_RESULTS, MOST_BODY = 32, 8 * 1024 * 1024
+MOST_RESULTS, MOST_BODY = 64, 8 * 1024 * 1024
 
 
 class Delivery:

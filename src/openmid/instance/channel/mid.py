@@ -42,7 +42,7 @@ from openmid.wire.messages import (
 
 SQL = statements("openmid.instance.mid", "mid.sql")
 MAX_WAIT_MS = 30_000
-MAX_JOBS = 32
+MAX_JOBS = 64
 FIPS = "FIPS Enforced Mode"
 """The source of an issue."""
 LINE, MANY = 1000, 200
