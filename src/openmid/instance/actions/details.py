@@ -55,6 +55,10 @@ class Told(NamedTuple):
     text: bytes
 
 
+Read = Callable[[Iterable[str]], dict[str, Told]]
+"""How executions are read: `told`, or less."""
+
+
 def state(sys_id: str) -> str:
     """The state of an execution.
 
@@ -74,6 +78,18 @@ def details(sys_id: str) -> dict[str, Any]:
         NoSuchExecutionError.
     """
     found = _of([sys_id], _read)
+    if not found:
+        raise _unknown(sys_id)
+    return found[sys_id]
+
+
+def one(read: Read, sys_id: str) -> Told:
+    """What `read` tells of one execution.
+
+    Raises:
+        NoSuchExecutionError.
+    """
+    found = read([sys_id])
     if not found:
         raise _unknown(sys_id)
     return found[sys_id]

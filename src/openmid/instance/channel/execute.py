@@ -26,7 +26,7 @@ from openmid.instance.access.authentication import Caller, identify, is_token
 from openmid.instance.access.roles import FOLLOWERS, RUNNERS
 from openmid.instance.actions import runner
 from openmid.instance.actions.ad_hoc import AdHocRequest
-from openmid.instance.actions.details import ENDED, Told, state
+from openmid.instance.actions.details import ENDED, Told, one, state
 from openmid.instance.channel.following import following
 from openmid.instance.channel.http import Json, Refused, body, in_thread
 from openmid.instance.channel.preferences import Preferences
@@ -173,10 +173,8 @@ def _answer(
 
 async def execution(request: Request) -> Response:
     await follower(request)
-    sys_id = request.path_params["sys_id"]
-    state(sys_id)  # 404 where there is none
     prefers = Preferences.of(request)
-    return _answer(prefers.read([sys_id])[sys_id], prefers._replace(wait=0))
+    return _answer(one(prefers.read, request.path_params["sys_id"]), prefers._replace(wait=0))
 
 
 async def followed(sys_id: str, prefers: Preferences, seconds: float) -> Told:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
-from openmid.instance.actions.details import ENDED, Told, told
+from openmid.instance.actions.details import ENDED, Read, Told, one, told
 from openmid.instance.records.wakeups import wakeups
 
 Answer = asyncio.Future[Told | None]
-Read = Callable[[Iterable[str]], dict[str, Told]]
-"""How executions are read: `details.told`, or less."""
 
 
 class Following:
@@ -40,12 +38,16 @@ class Following:
                     del self._answers[sys_id]
 
     async def ended(self, sys_id: str, answer: Answer, seconds: float) -> Told:
-        """What is told of it when it has ended, or after `seconds`."""
+        """What is told of it when it has ended, or after `seconds`.
+
+        Raises:
+            NoSuchExecutionError: it was deleted meanwhile.
+        """
         limit = self._loop.call_later(seconds, _give_up, answer) if seconds and not wakeups.stopping else None
         found = await answer if limit else None
         if limit:
             limit.cancel()
-        return found or self._answers[sys_id][answer]([sys_id])[sys_id]
+        return found or one(self._answers[sys_id][answer], sys_id)
 
     def _wake(self, sys_id: str) -> None:
         if not self._woken:
@@ -70,9 +72,9 @@ class Following:
 
 def _tell(answers: dict[Answer, str], found: dict[str, Told]) -> None:
     for answer, sys_id in answers.items():
-        told = found.get(sys_id)
-        if told is not None and not answer.done() and (told.state in ENDED or wakeups.stopping):
-            answer.set_result(told)
+        each = found.get(sys_id)
+        if each is not None and not answer.done() and (each.state in ENDED or wakeups.stopping):
+            answer.set_result(each)
 
 
 def _give_up(answer: Answer) -> None:

@@ -8,8 +8,7 @@ from typing import NamedTuple, Self
 from starlette.requests import Request
 
 from openmid.instance.actions.brief import brief
-from openmid.instance.actions.details import told
-from openmid.instance.channel.following import Read
+from openmid.instance.actions.details import Read, told
 from openmid.instance.ecc import queue
 
 MAX_WAIT_S = 60

@@ -176,7 +176,9 @@ class LoopWriter(Writer):
                 connection.rollback()
                 await self._begin(connection)
                 batch.run_again()
-            if self._quick or connection.total_changes == before:  # or the disk is not waited for
+            if connection.total_changes == before:  # claims that found nothing: the disk is not waited for
+                connection.commit()
+            elif self._quick:
                 self._commit_now(connection)
             else:
                 await self._in_thread(self._commit_now, connection)
