@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos.faults import FAULTS, KILLING, unavailable
-from tests.chaos.verdict import CALL_SECONDS, judge
+from tests.chaos.verdict import CALL_SECONDS, judge, told
 from tests.chaos.world import Wish, World, world
 
 LEASE_SECONDS = 60
@@ -25,8 +25,6 @@ ROUND, STROKES = 250, 4
 """Kills in a round at most; strokes of another fault."""
 FLOWING, FLOW_SECONDS = 0.8, 30
 """How many of the strokes come while calls flow, and how long they are waited for; the others hit whoever is starting."""
-CALLS_A_SECOND = 50
-"""At the very least: so long a backlog is waited for."""
 Round = tuple[str, int]
 
 
@@ -106,13 +104,13 @@ def run(wish: Wish, faults: list[str], kills: int, minutes: float, count: int) -
                 break
             before = this.kills
             storm(this, fault, strokes, until)
-            problems, ends = judge(this, patience + count / CALLS_A_SECOND)
+            problems, ends = judge(this, patience)
             held = "; ".join(f"{name} {each}" for name, each in this.held().items())
             print(
                 f"{fault}: {this.kills - before} kills, {this.kills} in all; executions {dict(ends)}; {held}",
                 flush=True,
             )
-            for problem in problems[:50]:
+            for problem in told(problems):
                 print(f"WRONG: {problem}", flush=True)
             wrong += len(problems)
         print(f"seed {wish.seed}: {this.kills} kills, {len(this.client.accepted)} executions, {wrong} problems")

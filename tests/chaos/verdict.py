@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from openmid.instance.ecc.queue import MAX_ATTEMPTS
@@ -18,13 +19,15 @@ CALL_SECONDS = 3
 MOST_GETS = 2 * MAX_ATTEMPTS
 """exchange.py repeats a GET once, by itself, when a kept connection turns out to be closed (RFC 9110, section 9.2.2)."""
 
+SHOWN = 10
 MOST_FILES, MOST_MB = {"instance": 250, "mid": 200}, {"instance": 300, "mid": 200}
 MORE_FILES, MORE_MB = 64, 50
 """What a process may come to hold in one round: pools of threads and connections fill up."""
 
 
 def judge(world: World, patience: float) -> tuple[list[str], Counter[str]]:
-    """What is wrong (nothing, it is hoped), and how the executions ended. Waits for their ends, `patience` seconds."""
+    """What is wrong (nothing, it is hoped), and how the executions ended. Waits for their ends for as long as one of them
+    comes within `patience` seconds."""
     problems = _ends(world, patience)
     states = world.outcomes
     calls: Counter[str] = Counter()
@@ -44,13 +47,26 @@ def judge(world: World, patience: float) -> tuple[list[str], Counter[str]]:
     return problems, Counter(states.values())
 
 
+def told(problems: list[str]) -> list[str]:
+    """The problems, a few of each kind: the rare ones are what must not be overlooked."""
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    for each in problems:
+        kinds[re.sub(r"[0-9a-f]{6,}|[0-9]+", "", each)].append(each)
+    found: list[str] = []
+    for alike in kinds.values():
+        found += alike[:SHOWN] + ([f"{len(alike) - SHOWN} more like this"] if len(alike) > SHOWN else [])
+    return found
+
+
 def _ends(world: World, patience: float) -> list[str]:
     """Each accepted execution has one outcome, the one that it had before; there is none that nobody asked for."""
-    deadline = time.monotonic() + patience
+    deadline, fewest = time.monotonic() + patience, len(world.client.accepted) + 1
     problems: list[str] = []
     while True:
         rows = {row[1]: row for row in world.rows(ENDS)}
         waiting = [name for name in world.client.accepted if name in rows and rows[name][2] not in ENDED]
+        if len(waiting) < fewest:  # a backlog that shrinks is no loss
+            deadline, fewest = time.monotonic() + patience, len(waiting)
         if not waiting or time.monotonic() > deadline:
             break
         world.up()
