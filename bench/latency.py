@@ -18,8 +18,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(runners(stack.enter_context(common.folder()), [], MAIN))
         for number in range(given.rounds + 1):
-            for name, runner in found.items():
-                latencies = runner.side.round(given.calls, 1)["latencies"]
+            for name in taken:
+                latencies = found[name].side.round(given.calls, 1)["latencies"]
                 taken[name] += latencies if number else []  # the first is to get warm
     p50 = {name: median(each) * 1000 for name, each in taken.items()}
     p99 = {name: common.percentile(each, 0.99) * 1000 for name, each in taken.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import os
 import signal
 import subprocess
@@ -291,6 +292,13 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600, *, lasting: bool
         raise
     if lasting:
         HERE.sync_folder(path.parent)
+
+
+def sweep(*paths: Path) -> None:
+    """Remove what killed processes left of these files (`write_atomic`); for whoever is the only one to write them now."""
+    for path in paths:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            left.unlink(missing_ok=True)
 
 
 def _windows_alive(pid: int) -> bool:

@@ -159,7 +159,11 @@ async def test_a_killed_mid_server_starts_again(installed: Installed, instance: 
         await asyncio.sleep(0.01)
     assert (installed.agent / "work" / "mid.pid").exists()
     assert (await installed.sh("status"))[0] == 3
+    half = [installed.agent / "work" / f".{name}.{pid}.tmp" for name in ("status.json", "metrics.prom")]
+    for path in half:
+        path.write_text("it was killed while it wrote this")
     await installed.start()
+    assert not any(path.exists() for path in half)
     assert len([line for line in installed.log.splitlines() if "enrolled as" in line]) == 1
 
 

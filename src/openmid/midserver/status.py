@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from openmid import system
-from openmid.midserver.agent_key import AgentKey
+from openmid.midserver.agent_key import ANNOUNCING, AgentKey
 from openmid.midserver.config import Config, write_atomic
 from openmid.midserver.journal import Journal
-from openmid.midserver.link import Link
-from openmid.midserver.process import write_status
+from openmid.midserver.link import CREDENTIAL, Link
+from openmid.midserver.process import PID, STATUS, write_status
 from openmid.midserver.protocol_registry import ProtocolRegistry
 from openmid.midserver.standing import metrics
 from openmid.wire.messages import ProfileStatus
@@ -31,6 +31,7 @@ class Status:
         self._registry = registry
         self._journal = journal
         self._metrics = config.agent / config.parameter("mid.metrics.path", METRICS)
+        system.sweep(self._metrics, *(config.agent / each for each in (STATUS, PID, CREDENTIAL, ANNOUNCING)))
 
     def write(self) -> None:
         """Both files; a disk that is full costs nothing but these."""
