@@ -102,12 +102,21 @@ class ClaimLoop:
         return self.running.room()
 
     def _begin_claim(self, wanted: Priorities, room: tuple[int, int, int]) -> None:
-        asked = (room[0] if 0 in wanted else 0, room[1] if 1 in wanted else 0, room[2] if 2 in wanted else 0)
-        task = self._claims[wanted] = asyncio.create_task(self._claim_once(asked))
+        task = self._claims[wanted] = asyncio.create_task(self._claim_on(wanted, _of(wanted, room)))
         task.add_done_callback(lambda _: self.running.changed.set())
 
-    async def _claim_once(self, room: tuple[int, int, int]) -> None:
-        """One held request, with the configuration at hand; its jobs begin, what it cancels ends."""
+    async def _claim_on(self, wanted: Priorities, room: tuple[int, int, int]) -> None:
+        """One held request after the other for as long as they bring jobs and each of these priorities has room: the next
+        is on its way before the first job of the one before it has begun."""
+        while await self._claim_once(room):
+            room = self._room()
+            may = self._link.validated.is_set() and self._link.guard.in_force.is_set()
+            if not may or not all(room[each] for each in wanted):
+                return
+            room = _of(wanted, room)
+
+    async def _claim_once(self, room: tuple[int, int, int]) -> bool:
+        """One held request, with the configuration at hand; its jobs begin, what it cancels ends. Whether there were any."""
         backoff = Backoff()
         try:
             await self._configure_if_needed()
@@ -115,13 +124,14 @@ class ClaimLoop:
         except (InstanceRefused, InstanceUnreachable) as error:
             self._trouble.note("claim", error)
             await asyncio.sleep(backoff.next())
-            return
+            return False
         self._trouble.over("claim")
         self._link.wanted_configuration = answer.configuration
         self.running.cancel(answer.cancel)
         if answer.jobs:
             await self._configure_before_jobs()
             self._take(answer)
+        return bool(answer.jobs)
 
     async def _held(self, room: tuple[int, int, int]) -> ClaimAnswer:
         asked = asyncio.get_running_loop().time()
@@ -186,6 +196,11 @@ class ClaimLoop:
         await self.running.finish(DRAIN_SECONDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.delivery.all_delivered(), DELIVER_SECONDS)
+
+
+def _of(wanted: Priorities, room: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The room of these priorities; none of others."""
+    return (room[0] if 0 in wanted else 0, room[1] if 1 in wanted else 0, room[2] if 2 in wanted else 0)
 
 
 async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:

@@ -28,9 +28,11 @@ class Terminal:
 
     def __init__(self, line: str, folder: Path) -> None:
         self.parent, child = pty.openpty()
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background ignores it
         self.process = subprocess.Popen(
             [*KEYTOOL, *line.split()], stdin=child, stdout=child, stderr=child, cwd=folder, start_new_session=True
         )
+        signal.signal(signal.SIGINT, before)
         self.child = child
         self.shown = ""
 
