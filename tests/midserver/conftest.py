@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +23,9 @@ from openmid.midserver.egress import Egress
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.protocol_registry import OpenedProfile, ProtocolRegistry
 from openmid.midserver.proxy import Proxy
-from openmid.midserver.start import new_loop
 from tests.midserver.partner import Partner
 
 PASSWORD = "correct horse battery"
-Loop = Callable[[], asyncio.AbstractEventLoop]
-
-
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Loop]:
-    """The MID Server's own loop. What explains a failure is tried on asyncio's, too: that is what Windows has."""
-    own: dict[str, Loop] = {"own": new_loop}
-    return {**own, "asyncio": asyncio.new_event_loop} if item.path.name == "test_failures.py" else own
 
 
 @dataclass

@@ -63,18 +63,7 @@ def _serve(folder: Path, config: Config) -> bool:
     proof = _prove(config) if config.fips_enforced else None
     from openmid.midserver.service import serve  # imports cryptography
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(serve(config, proof))
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, whose way through TLS is compiled; asyncio's own where there is none, as on Windows."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+    return asyncio.run(serve(config, proof))
 
 
 def _repair(folder: Path, *, console: bool) -> None:
