@@ -135,7 +135,7 @@ def test_an_action_that_is_not_there(api: Api, mid: Mid) -> None:
     assert (reply.status, "gone" in reply.json["error"]["message"]) == (404, True)
 
 
-def test_who_only_reads_may_not(api: Api, mid: Mid) -> None:
+def test_a_stranger_may_not(api: Api, mid: Mid) -> None:
     orders(api)
     stranger = Api(api.url, "Bearer omt_none")
     assert begin(stranger, order(1)).status == 401

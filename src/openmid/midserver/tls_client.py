@@ -56,6 +56,7 @@ class TlsClient:
         self._contexts.move_to_end(ca_certificates)
         if len(self._contexts) > MOST_CONTEXTS:
             self._contexts.popitem(last=False)
+            self._destinations.clear()  # they hold theirs
         return context
 
     def _new(self, ca_certificates: str) -> ssl.SSLContext:
