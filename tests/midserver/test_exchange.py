@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 from yarl import URL
 
+from openmid.midserver import proxy, tls_client
+from openmid.midserver.egress import Egress
 from openmid.midserver.exchange import LARGE, head
 from openmid.wire.probes import ProbeResult, RestProbe
 from tests.midserver.conftest import Authority, Mid
@@ -96,3 +98,13 @@ def test_no_header_ends_its_line_early(value: str) -> None:
     """Not even one that is not the user's: a credential's, a trace's."""
     with pytest.raises(ValueError, match="a header holds a line break or a zero byte"):
         head("GET", URL("https://partner.example/"), [("Authorization", value)], None)
+
+
+def test_no_more_contexts_are_held_than_there_may_be(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls_client, "MOST_CONTEXTS", 2)
+    client = tls_client.TlsClient(None, Egress([]), enforced=False)
+    for number in range(9):
+        client.destination(URL(f"https://{number}.example/"), authority.pem + "\n" * number, proxy.NONE)
+        assert len({each.ssl for each in client._destinations.values()}) <= 2
+    last = client.destination(URL("https://8.example/again"), authority.pem + "\n" * 8, proxy.NONE)
+    assert last is client.destination(URL("https://8.example/"), authority.pem + "\n" * 8, proxy.NONE)
