@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from yarl import URL
 
-from openmid.midserver import proxy, tls_client
+from openmid.midserver import proxy, tls, tls_client
+from openmid.midserver.connector import Connector
 from openmid.midserver.egress import Egress
-from openmid.midserver.exchange import LARGE, head
+from openmid.midserver.exchange import LARGE, Destination, exchange, head
 from openmid.wire.probes import ProbeResult, RestProbe
-from tests.midserver.conftest import Authority, Mid
+from tests.midserver.conftest import Authority, Mid, make_config
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -47,12 +51,17 @@ class Server:
         return await mid.runner.run(RestProbe(url, method=method, ca_certificates=authority.pem, **more))  # type: ignore[arg-type]
 
 
-@asynccontextmanager
-async def serving(authority: Authority, *, hangs_up: bool = True) -> AsyncIterator[Server]:
+def anybody(authority: Authority) -> ssl.SSLContext:
+    """A server that asks for no client certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.ca.issue_cert("localhost").configure_cert(context)
+    return context
+
+
+@asynccontextmanager
+async def serving(authority: Authority, *, hangs_up: bool = True) -> AsyncIterator[Server]:
     found = Server(hangs_up)
-    async with await asyncio.start_server(found.serve, "127.0.0.1", ssl=context) as server:
+    async with await asyncio.start_server(found.serve, "127.0.0.1", ssl=anybody(authority)) as server:
         found.port = server.sockets[0].getsockname()[1]
         yield found
 
@@ -98,6 +107,40 @@ def test_no_header_ends_its_line_early(value: str) -> None:
     """Not even one that is not the user's: a credential's, a trace's."""
     with pytest.raises(ValueError, match="a header holds a line break or a zero byte"):
         head("GET", URL("https://partner.example/"), [("Authorization", value)], None)
+
+
+class ClosesBehind(threading.Thread):
+    """Answers one request with so many bytes, and closes when the kernel has them: not when they were read."""
+
+    def __init__(self, context: ssl.SSLContext, size: int) -> None:
+        super().__init__(daemon=True)
+        self._context, self._size = context, size
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * size)
+        self.port: int = self._listener.getsockname()[1]
+
+    def run(self) -> None:
+        plain, _ = self._listener.accept()
+        with self._listener, self._context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self._size + b"x" * self._size)
+
+
+async def test_what_a_partner_sent_before_it_closed_is_read_however_late(authority: Authority, tmp_path: Path) -> None:
+    """uvloop 0.23 fails this: with its reading paused it drops what is left when the connection ends."""
+    size = 800_000
+    server = ClosesBehind(anybody(authority), size)
+    server.start()
+    connector, url = Connector(Egress.of(make_config(tmp_path / "agent"))), URL(f"https://localhost:{server.port}/")
+    way = Destination(url, tls.client_context(authority.pem, enforced=False))
+    answer = await exchange(connector, way, "GET", head("GET", url, [], None))
+    await asyncio.to_thread(server.join, 30)
+    came = 0
+    while chunk := await answer.read():
+        came += len(chunk)
+    await answer.finish()
+    await connector.close()
+    assert came == size
 
 
 def test_no_more_contexts_are_held_than_there_may_be(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def _serve(folder: Path, config: Config) -> bool:
     proof = _prove(config) if config.fips_enforced else None
     from openmid.midserver.service import serve  # imports cryptography
 
+    # Not uvloop: tests/midserver/test_exchange.py has the answers whose end it loses.
     return asyncio.run(serve(config, proof))
 
 
