@@ -247,6 +247,13 @@ def test_outputs_of_xml() -> None:
             {"name": "x", "source": "json_path", "expression": "$.a", "type": "integer"},
             "not of type integer",
         ),
+        ("[" * 200 + "]" * 200, {"name": "x", "source": "json_path", "expression": "$..a"}, "too deeply"),
+        (json.dumps({"a": "\ud800"}), {"name": "x", "source": "json_path", "expression": "$.a"}, "surrogate"),
+        (
+            json.dumps([{"\ud800": 1}]),
+            {"name": "x", "source": "json_path", "expression": "$", "type": "json"},
+            "surrogate",
+        ),
         (
             json.dumps({"a": "z" * 70_000}),
             {"name": "x", "source": "json_path", "expression": "$.a"},

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from openmid.wire.probes import SoapFault, SoapProbe
+from openmid.wire.messages import ClaimAnswer, JobResult, ResultsRequest
+from openmid.wire.probes import ProbeResult, SoapFault, SoapProbe
+from tests.instance.conftest import both
 from tests.instance.partners import Api, Mid
 
 TOKEN = {
@@ -89,6 +91,36 @@ def test_what_was_read_does_not_fit(api: Api, mid: Mid) -> None:
     assert (found["state"], found["steps"][0]["error"]["code"]) == ("Error", "output_not_read")
     assert "the body is not JSON" in found["steps"][0]["error"]["message"]
     assert found["steps"][1]["state"] == "Cancelled"
+
+
+@pytest.mark.parametrize("body", ["[" * 200 + "]" * 200, json.dumps({"id": "\ud800"})], ids=["deep", "half"])
+@both
+def test_an_answer_that_nobody_can_read_takes_no_other_with_it(instance: object, api: Api, mid: Mid, body: str) -> None:
+    """A MID Server delivers until it is heard: what the instance cannot take would keep everything behind it."""
+    reads = {"outputs": [{"name": "id", "source": "json_path", "expression": "$..id", "type": "json"}]}
+    steps = [{"base_url": "https://partner.example", **reads}, {"base_url": "https://partner.example"}]
+    assert api.post("/api/v1/actions", {"name": "read", "steps": steps}).status == 201
+    bad, good = (api.execute("read").json["sys_id"] for _ in range(2))
+    jobs = mid.claim(limit=2).message(ClaimAnswer).jobs
+    bodies = zip(jobs, (body, '{"id": 1}'), strict=True)
+    results = [JobResult(job.sys_id, job.lease, ProbeResult(1, status_code=200, body=text)) for job, text in bodies]
+    assert mid.post("/results", ResultsRequest(results)).status == 200
+    assert api.details(bad)["steps"][0]["error"]["code"] == "output_not_read"
+    assert api.details(good)["steps"][0]["outputs"] == {"id": [1]}
+
+
+@both
+def test_what_a_partner_calls_an_attachment_is_looked_for_only_where_it_may_be_one(
+    instance: object, api: Api, mid: Mid
+) -> None:
+    reads = {"outputs": [{"name": "id", "source": "json_path", "expression": "$.id"}]}
+    sends = {"method": "POST", "body_kind": "binary", "attachment": "{{steps.A.outputs.id}}"}
+    steps = [{"name": "A", "base_url": "https://partner.example", **reads}]
+    steps.append({"name": "B", "base_url": "https://partner.example", **sends})
+    assert api.post("/api/v1/actions", {"name": "send", "steps": steps}).status == 201
+    sys_id = api.execute("send").json["sys_id"]
+    assert mid.deliver(mid.job(), body=json.dumps({"id": "a\0"})).status == 200
+    assert api.details(sys_id)["steps"][1]["error"]["code"] == "bad_input"
 
 
 def test_a_value_that_no_request_can_hold_fails_its_step(api: Api, mid: Mid) -> None:

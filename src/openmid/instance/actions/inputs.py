@@ -17,6 +17,7 @@ from openmid.instance.errors import InstanceError
 
 Type = Literal["string", "integer", "number", "boolean", "json", "attachment"]
 MOST = 100
+ROOM = 50
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -156,14 +157,32 @@ def _boolean(value: Any) -> bool:
 
 def _json(value: Any) -> Any:
     found = json.loads(value) if isinstance(value, str) else value
-    json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(found, allow_nan=False)
+    keepable(found)
     return found
 
 
+def keepable(value: Any, room: int = ROOM) -> None:
+    """Whether a JSON value can be kept, and read again where the stack is deeper by `room` calls.
+
+    Raises:
+        RecursionError, UnicodeEncodeError: half a character is none.
+    """
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, list | dict):
+        keepable(value, room - 1) if room else json.dumps(value, ensure_ascii=False).encode()
+
+
 def _attachment(value: Any) -> str:
-    if not isinstance(value, str) or not _SYS_ID.fullmatch(value):
+    if not isinstance(value, str) or not is_sys_id(value):
         raise TypeError
     return value
+
+
+def is_sys_id(value: str) -> bool:
+    """Whether a text is one: not every text can be asked of every database."""
+    return _SYS_ID.fullmatch(value) is not None
 
 
 _TYPES: dict[str, Callable[[Any], Any]] = {

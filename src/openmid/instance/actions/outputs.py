@@ -15,7 +15,7 @@ import msgspec
 from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError
 from lxml import etree
 
-from openmid.instance.actions.inputs import Input, InputError, fitting
+from openmid.instance.actions.inputs import Input, InputError, fitting, keepable
 from openmid.instance.errors import InstanceError
 
 Source = Literal["json_path", "xpath", "header", "status", "body"]
@@ -154,10 +154,21 @@ def lxml_fromstring(raw: bytes) -> Any:
 
 
 def _by_json_path(answer: _Answer, output: Output) -> Any:
-    found = _json_path(output.expression).find(answer.json).values()
-    if output.type == "json" and not _is_singular(output.expression):
-        return found
-    return found[0] if found else None
+    try:
+        found = _json_path(output.expression).find(answer.json).values()
+        value = found[0] if found else None
+        if output.type == "json" and not _is_singular(output.expression):
+            value = found
+        keepable(value)
+    except (JSONPathError, RecursionError):
+        raise OutputError(
+            f"output {output.name}: {output.expression}: the body is nested too deeply", "read less of it"
+        ) from None
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"output {output.name} has half of a surrogate pair in it, which is no text", "look at the step's output"
+        ) from None
+    return value
 
 
 def _by_xpath(answer: _Answer, output: Output) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from openmid.instance.records.statements import statements
 from openmid.wire.probes import Attachment, Failure, ProbeResult
 
 SQL = statements("openmid.instance.actions", "execution.sql")
+LOOK = "look at the body in the step's output, and into the instance's log"
+log = logging.getLogger("openmid.instance")
 
 
 def read(connection: Connection, execution: str) -> dict[str, Any]:
@@ -62,9 +65,11 @@ def filled(connection: Connection, planned: Plan, execution: str) -> Plan:
 
 
 def _attachment(connection: Connection, sys_id: str) -> Attachment:
-    row = connection.first(SQL["attachment"], sys_id=sys_id)
+    row = connection.first(SQL["attachment"], sys_id=sys_id) if inputs.is_sys_id(sys_id) else None
     if row is None:
-        raise fill.FillError(f"there is no attachment {sys_id or 'where the step asks for one'}", "upload it first")
+        raise fill.FillError(
+            f"there is no attachment {sys_id[:40] or 'where the step asks for one'}", "upload it first"
+        )
     return Attachment(row["sys_id"], row["size_bytes"], row["content_type"], row["file_name"])
 
 
@@ -76,6 +81,9 @@ def of_step(planned: Plan | Ending, answer: ProbeResult) -> tuple[dict[str, Any]
         return outputs.evaluate(planned.outputs, answer.status_code, answer.headers, body(answer)), None
     except InstanceError as error:
         return {}, Failure("output_not_read", str(error), error.hint)
+    except Exception as error:  # a partner's text: whatever it does to us, its MID Server's other results are taken
+        log.exception("an answer could not be read")
+        return {}, Failure("output_not_read", f"the answer cannot be read: {type(error).__name__}", LOOK)
 
 
 def of_action(connection: Connection, execution: str) -> dict[str, Any]:
