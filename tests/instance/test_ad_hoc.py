@@ -11,6 +11,7 @@ import pytest
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, Released, ResultsAnswer, ResultsRequest
 from openmid.wire.probes import Failure
+from tests.instance.conftest import both
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import records
 
@@ -151,6 +152,27 @@ def test_an_answer_that_came_before_the_cancel_counts(api: Api, mid: Mid) -> Non
     api.post(f"/api/v1/executions/{sys_id}/cancel", None)
     mid.deliver(job, body="here")
     assert (api.details(sys_id)["state"], claim(mid).cancel) == ("Completed", [])
+
+
+@both
+def test_after_an_answer_that_came_before_the_cancel_no_other_step_begins(instance: object, api: Api, mid: Mid) -> None:
+    records(api)
+    steps = [{"name": name, "connection_alias": "partner", "method": "POST"} for name in ("one", "two", "three")]
+    api.action("three", *[step | {"on_failure": "continue"} for step in steps])
+    answers: list[tuple[dict[str, Any], str]] = [({"body": "here"}, "Completed"), ({"status_code": 500}, "Error")]
+    for answer, state in answers:
+        sys_id = api.execute("three").json["sys_id"]
+        job = mid.job()
+        api.post(f"/api/v1/executions/{sys_id}/cancel", None)
+        mid.deliver(job, **answer)
+        found = api.details(sys_id)
+        assert [found["state"], *(step["state"] for step in found["steps"])] == [
+            "Cancelled",
+            state,
+            "Cancelled",
+            "Cancelled",
+        ]
+        assert claim(mid).jobs == []
 
 
 def test_run_again_makes_the_same_call(api: Api, mid: Mid) -> None:

@@ -125,8 +125,17 @@ ORDER BY step.position;
 SELECT sys_id, file_name, content_type, size_bytes FROM sys_attachment WHERE sys_id = :sys_id;
 
 -- name: next_step
--- The first step of an execution that has not begun.
-SELECT step.sys_id, step.execution, step.name, step.plan, execution.priority
+-- The first step of an execution that has not begun, and whether somebody wanted an earlier one cancelled.
+SELECT
+    step.sys_id,
+    step.execution,
+    step.name,
+    step.plan,
+    execution.priority,
+    EXISTS (
+        SELECT 1 FROM step_execution AS earlier JOIN ecc_queue AS job ON job.sys_id = earlier.item
+        WHERE earlier.execution = step.execution AND job.cancel = 1
+    ) AS cancelled
 FROM step_execution AS step JOIN execution ON execution.sys_id = step.execution
 WHERE step.execution = :execution AND step.state = 'Waiting'
 ORDER BY step.position

@@ -114,10 +114,15 @@ def _begin(
 
 
 def _continue(connection: Connection, execution: str) -> None:
-    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete."""
+    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete. Where
+    the step that ended was to be cancelled, and its answer was quicker, no other begins."""
     row = connection.first(SQL["next_step"], execution=execution)
     if row is None:
         _end_execution(connection, execution, "Completed")
+        return
+    if row["cancelled"]:
+        connection.change(SQL["cancel_steps"], execution=execution)
+        _end_execution(connection, execution, "Cancelled")
         return
     step = Step(row["name"], msgspec.json.decode(row["plan"], type=Plan), row["plan"], "")
     begun = _begin(connection, execution, step, row["priority"])
