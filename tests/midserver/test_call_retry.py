@@ -237,3 +237,24 @@ async def test_a_call_that_is_cancelled_under_way_lets_go_of_its_connection(
         await asyncio.wait_for(closed.wait(), 20)
     client, _ = mid.registry.client("mauth")
     assert client._users == 0
+
+
+@pytest.mark.parametrize("status", [302, 303, 307])
+async def test_a_post_that_was_answered_by_a_redirect_to_nowhere_is_not_made_again(
+    mid: Mid, authority: Authority, status: int
+) -> None:
+    """The last request did not leave this host, but one before it did."""
+    with closed_port() as port:
+        elsewhere = {"Location": f"https://localhost:{port}/receipt"}
+        serve = Counting(*[web.Response(status=status, headers=elsewhere) for _ in range(4)])
+        context = authority.server_context()
+        context.verify_mode = ssl.CERT_NONE
+        async with Partner(context, serve=serve) as partner:
+            policy = RetryPolicy(count=3, kind="fixed", interval_ms=1)
+            url = f"https://localhost:{partner.port}/order"
+            asked = RestProbe(
+                url, method="POST", ca_certificates=authority.pem, retry=policy, body="b", max_redirects=2
+            )
+            result = await mid.runner.run(asked)
+    assert result.failure
+    assert (result.failure.code, serve.calls) == ("connection_refused", 1)

@@ -78,6 +78,8 @@ class _Trip:
     began: int = 0
     """`time.monotonic_ns()`; 0 while the profile loads."""
     attempt: Attempt = field(default_factory=lambda: Attempt(""))
+    sent: bool = False
+    """Whether an exchange before the one under way may have reached a partner: what comes after it cannot undo that."""
     trusted_by: str = ""
     """The truststore that counts where the probe brings no CA certificates; empty: the system's authorities."""
     request: Request | None = None
@@ -138,7 +140,7 @@ class RestRunner:
             result = await self._travel(trip)
         except EXPECTED as error:
             result = self._failed(error, trip)
-        return Outcome(result, trip.attempt.sent)
+        return Outcome(result, trip.sent or trip.attempt.sent)
 
     async def _travel(self, trip: _Trip) -> ProbeResult:
         probe = trip.probe
@@ -175,6 +177,7 @@ class RestRunner:
         destination = client.destination(target, trip.probe.ca_certificates, self._proxy)
         attempt = trip.attempt
         if attempt.sent or attempt.fresh:
+            trip.sent = trip.sent or attempt.sent
             attempt = trip.attempt = Attempt("")
         attempt.host, attempt.port = target.host or "", target.port or 443
         attempt.client, attempt.timeouts = client.facts, trip.probe.timeouts
