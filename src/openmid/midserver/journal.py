@@ -115,7 +115,7 @@ class Journal:
         pairs = [(job.sys_id, job.lease) for job in jobs]
         self._append(TAKEN, encode(pairs))
         for sys_id, lease in pairs:
-            self._open[sys_id] = _Open(lease)
+            self._begin(sys_id, lease)
 
     def begun(self, sys_id: str) -> None:
         """From now on the partner may get the request.
@@ -134,9 +134,7 @@ class Journal:
             JournalFull: it is in memory only.
         """
         sealed = self._sealed(encode(result))
-        entry = self._open.setdefault(result.sys_id, _Open(result.lease, begun=True))
-        entry.outcome, entry.bytes = result, len(sealed)
-        self._undelivered += len(sealed)
+        self._note(result, len(sealed))
         self._append(ENDED, sealed)
 
     def delivered(self, sys_ids: Iterable[str]) -> None:
@@ -160,6 +158,17 @@ class Journal:
             with contextlib.suppress(OSError, JournalFull):
                 self._rewrite()
         os.close(self._file)
+
+    def _begin(self, sys_id: str, lease: str) -> None:
+        if sys_id in self._open:
+            self._forget(self._open[sys_id])
+        self._open[sys_id] = _Open(lease)
+
+    def _note(self, result: JobResult, size: int) -> None:
+        """An outcome, in the place of an earlier one: a job may have run here under two leases."""
+        entry = self._open.setdefault(result.sys_id, _Open(result.lease, begun=True))
+        self._undelivered += size - entry.bytes
+        entry.outcome, entry.bytes = result, size
 
     def _forget(self, entry: _Open) -> bool:
         self._undelivered -= entry.bytes
@@ -268,7 +277,7 @@ class Journal:
     def _apply(self, kind: int, content: bytes) -> None:
         if kind == TAKEN:
             for sys_id, lease in decode(content, list[tuple[str, str]]):
-                self._open[sys_id] = _Open(lease)
+                self._begin(sys_id, lease)
         elif kind == BEGUN and content.decode() in self._open:
             self._open[content.decode()].begun = True
         elif kind == DELIVERED:
@@ -278,9 +287,7 @@ class Journal:
         elif kind == ENDED:
             result = self._opened(content)
             if result is not None:
-                entry = self._open.setdefault(result.sys_id, _Open(result.lease))
-                entry.outcome, entry.bytes = result, len(content)
-                self._undelivered += len(content)
+                self._note(result, len(content))
 
     def _sealed(self, clear: bytes) -> bytes:
         nonce = self._nonce()

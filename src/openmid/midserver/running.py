@@ -25,6 +25,10 @@ CANCELLED = Failure(
 )
 
 
+Attempt = tuple[str, str]
+"""A job and its lease. One whose lease was lost may be claimed again while it runs here."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Calls at once at most: `threads.interactive.max`, `threads.expedited.max` and `threads.max` of config.xml."""
@@ -53,9 +57,9 @@ class Running:
         self._guard = guard
         self._deliver = deliver
         self._limits = limits
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Attempt, asyncio.Task[None]] = {}
         self._busy = [0, 0, 0]
-        self._cancelled: set[str] = set()
+        self._cancelled: set[Attempt] = set()
         self._counts: Counter[str] = Counter()
         self.changed = asyncio.Event()
         """Set whenever a call or a claim has ended."""
@@ -92,10 +96,13 @@ class Running:
 
     def cancel(self, sys_ids: Iterable[str]) -> None:
         """Stop these calls; what is not running here is not this MID Server's to stop."""
-        for sys_id in set(sys_ids) & self._tasks.keys() - self._cancelled:
-            log.info("the call is cancelled", job=sys_id)
-            self._cancelled.add(sys_id)
-            self._tasks[sys_id].cancel()
+        wanted = set(sys_ids)
+        for attempt in [each for each in self._tasks if each[0] in wanted] if wanted else ():
+            if attempt not in self._cancelled:
+                log.info("the call is cancelled", job=attempt[0])
+                self._cancelled.add(attempt)
+                # Not at once: a task that has not begun would end without an outcome.
+                asyncio.get_running_loop().call_soon(self._tasks[attempt].cancel)
 
     async def finish(self, seconds: float) -> None:
         """Wait for what runs; then give back what still does."""
@@ -112,14 +119,14 @@ class Running:
             refused = ProbeResult(time.time_ns() // 1000, failure=self._guard.refusal())
             self._end(JobResult(job.sys_id, job.lease, refused))
             return
-        priority = min(max(job.priority, 0), 2)
+        priority, attempt = min(max(job.priority, 0), 2), (job.sys_id, job.lease)
         self._busy[priority] += 1
-        task = self._tasks[job.sys_id] = asyncio.create_task(self._work(job))
-        task.add_done_callback(lambda _: self._ended(job.sys_id, priority))
+        task = self._tasks[attempt] = asyncio.create_task(self._work(job))
+        task.add_done_callback(lambda _: self._ended(attempt, priority))
 
-    def _ended(self, sys_id: str, priority: int) -> None:
-        del self._tasks[sys_id]
-        self._cancelled.discard(sys_id)
+    def _ended(self, attempt: Attempt, priority: int) -> None:
+        del self._tasks[attempt]
+        self._cancelled.discard(attempt)
         self._busy[priority] -= 1
         self.changed.set()
 
@@ -134,7 +141,7 @@ class Running:
         try:
             self._end(await self._worker.run(job))
         except asyncio.CancelledError:
-            if job.sys_id not in self._cancelled:  # a drain has no more time
+            if (job.sys_id, job.lease) not in self._cancelled:  # a drain has no more time
                 self._deliver(Released(job.sys_id, job.lease, sent=True))
                 raise
             self._end(JobResult(job.sys_id, job.lease, ProbeResult(began, failure=CANCELLED)))
