@@ -7,11 +7,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from msgspec import Raw
+
+from openmid.midserver import claim_loop
+from openmid.midserver.claim_loop import ClaimLoop
 from openmid.midserver.delivery import Delivery
-from openmid.midserver.errors import InstanceRefused
+from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
+from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.journal import Journal
 from openmid.midserver.trouble import Trouble
-from openmid.wire.messages import JobResult, ResultsAnswer, ResultsRequest
+from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, JobResult, Released, ResultsAnswer, ResultsRequest
 from openmid.wire.probes import ProbeResult
 
 
@@ -65,3 +71,124 @@ async def test_a_refusal_that_is_refused_ends(tmp_path: Path) -> None:
         raise InstanceRefused("not understood", code="bad_message", status=400)
 
     assert (await delivered(tmp_path, call, *results("one"))).undelivered_bytes == 0
+
+
+class Instance:
+    """A `Link` to an instance that gives one job under a configuration that it does not hand out (yet)."""
+
+    def __init__(self) -> None:
+        self.client = SimpleNamespace(call=self._call)
+        self.guard = FipsGuard(None, None)
+        self.validated, self.restart, self.news = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.validated.set()
+        self.configuration = self.wanted_configuration = "1"
+        self.paused = False
+        self.trouble: Any = None
+        self.load: Any = None
+        self.answers: Any = None
+        """What a claim is answered."""
+        self.asked = asyncio.Event()
+        self.released: list[Released] = []
+        self.results: list[JobResult] = []
+
+    async def _call(self, path: str, message: Any, _: type[Any], **__: object) -> Any:
+        if path == "/claim":
+            self.asked.set()
+            return await self.answers(message)
+        self.released += message.released
+        self.results += message.results
+        return ResultsAnswer([one.sys_id for one in message.results])
+
+    async def configure(self) -> None:
+        self.asked.set()
+        raise InstanceUnreachable("the instance cannot be reached")
+
+    async def beat(self, _: str = "Up") -> int:
+        return 200
+
+    async def look(self) -> None: ...
+
+    def changed(self) -> None: ...
+
+    def note_validated(self, _: bool) -> None: ...
+
+
+JOB = Job("job", "lease", 90_000_000, Raw(b"{}"))
+
+
+async def served(link: Instance, folder: Path, stop: asyncio.Event, begun: list[Job]) -> None:
+    async def run(job: Job) -> JobResult:
+        begun.append(job)
+        return JobResult(job.sys_id, job.lease, ProbeResult(1, 200))
+
+    await ClaimLoop(link, SimpleNamespace(run=run), Journal(folder, "ab" * 32, 1 << 20)).run(stop)  # type: ignore[arg-type]
+
+
+async def once(_: ClaimRequest) -> ClaimAnswer:
+    return ClaimAnswer("2", [JOB])
+
+
+async def test_jobs_that_wait_for_their_configuration_when_a_stop_comes_are_given_back(tmp_path: Path) -> None:
+    link, stop, begun = Instance(), asyncio.Event(), list[Job]()
+    link.answers = once
+
+    async def configure() -> None:
+        stop.set()
+        await asyncio.Event().wait()
+
+    link.configure = configure  # type: ignore[method-assign]
+    await asyncio.wait_for(served(link, tmp_path, stop, begun), 20)
+    assert link.released == [Released("job", "lease", sent=False)]
+    assert not begun
+
+
+async def test_jobs_whose_claim_is_answered_while_it_stops_are_given_back(tmp_path: Path) -> None:
+    """They were claimed: nobody else could have them before their lease is over, and what may have been sent is not
+    sent again."""
+    link, stop, begun = Instance(), asyncio.Event(), list[Job]()
+
+    async def late(_: ClaimRequest) -> ClaimAnswer:
+        stop.set()
+        await asyncio.sleep(0.02)
+        return ClaimAnswer("1", [JOB])
+
+    link.answers = late
+    await asyncio.wait_for(served(link, tmp_path, stop, begun), 20)
+    assert link.released == [Released("job", "lease", sent=False)]
+    assert not begun
+
+
+async def test_jobs_whose_configuration_does_not_come_are_given_back_while_their_lease_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_loop, "CONFIGURATION_SECONDS", 0.1)
+    link, stop, begun = Instance(), asyncio.Event(), list[Job]()
+    link.answers = once
+    serving = asyncio.create_task(served(link, tmp_path, stop, begun))
+    async with asyncio.timeout(20):
+        while not link.released:
+            await asyncio.sleep(0.01)
+        stop.set()
+        await serving
+    assert link.released[0] == Released("job", "lease", sent=False)
+    assert not begun
+
+
+async def test_an_instance_that_is_away_is_asked_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, stop, waits, sleep = Instance(), asyncio.Event(), list[float](), asyncio.sleep
+
+    async def away(_: ClaimRequest) -> ClaimAnswer:
+        raise InstanceUnreachable("the instance cannot be reached")
+
+    async def slept(seconds: float) -> None:
+        if seconds >= 0.5:
+            waits.append(seconds)
+            stop.set() if len(waits) == 5 else None
+        await sleep(0)
+
+    link.answers = away
+    monkeypatch.setattr(asyncio, "sleep", slept)
+    await asyncio.wait_for(served(link, tmp_path, stop, []), 20)
+    assert all(first <= wait <= 2 * first for first, wait in zip((0.5, 1.0, 2.0, 2.5, 2.5), waits, strict=False))

@@ -21,7 +21,7 @@ from openmid.midserver.retry import Backoff
 from openmid.midserver.running import Limits, Running
 from openmid.midserver.trouble import Trouble
 from openmid.midserver.worker import Worker
-from openmid.wire.messages import ClaimAnswer, ClaimRequest, Load
+from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, Load, Released
 
 log = structlog.get_logger()
 
@@ -29,7 +29,10 @@ HELD_MS = 20_000
 HASTE_SECONDS = 0.2
 NEWS_SECONDS = 0.1
 """News of several profiles go with one heartbeat."""
-DRAIN_SECONDS, DELIVER_SECONDS = 30.0, 10.0
+LAST_SECONDS, DRAIN_SECONDS, DELIVER_SECONDS = 0.25, 30.0, 10.0
+"""At the end: for a claim that is being answered, for calls that run, for results."""
+CONFIGURATION_SECONDS = 30.0
+"""How long jobs that were claimed wait for their configuration; a lease holds for a minute more than the call may take."""
 DISK_SECONDS = 5.0
 """How long a journal that cannot be written is left alone."""
 AGAIN = "jobs are taken again"
@@ -48,7 +51,9 @@ class ClaimLoop:
         self.delivery = Delivery(link.client, journal, self._trouble)
         self.running = Running(worker, journal, link.guard, self.delivery.put, limits or Limits())
         self._claims: dict[Priorities, asyncio.Task[None]] = {}
+        self._backoff = Backoff(longest=5.0)
         self._blocked_until = 0.0
+        self._ending = False
         link.load = self.load
 
     def load(self) -> Load:
@@ -63,7 +68,8 @@ class ClaimLoop:
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self._link.restart.wait())]
         try:
             done, _ = await asyncio.wait([deliver, *others, *ends], return_when=asyncio.FIRST_COMPLETED)
-            await _cancel(*others, *self._claims.values())
+            await _cancel(*others)
+            await self._end_claims()
             for task in done - {*ends}:
                 task.result()  # a loop never ends by itself: this raises what ended it
             await self._drain()
@@ -117,21 +123,43 @@ class ClaimLoop:
 
     async def _claim_once(self, room: tuple[int, int, int]) -> bool:
         """One held request, with the configuration at hand; its jobs begin, what it cancels ends. Whether there were any."""
-        backoff = Backoff()
         try:
             await self._configure_if_needed()
             answer = await self._held(room)
         except (InstanceRefused, InstanceUnreachable) as error:
             self._trouble.note("claim", error)
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(self._backoff.next())
             return False
+        self._backoff.reset()
         self._trouble.over("claim")
         self._link.wanted_configuration = answer.configuration
         self.running.cancel(answer.cancel)
-        if answer.jobs:
-            await self._configure_before_jobs()
-            self._take(answer)
-        return bool(answer.jobs)
+        return bool(answer.jobs) and await self._begun(answer.jobs)
+
+    async def _begun(self, jobs: list[Job]) -> bool:
+        """Begin jobs, each of them; or give them back, unsent. Whether they began."""
+        try:
+            ready = not self._ending and await self._configure_before_jobs()
+        except BaseException:
+            self._give_back(jobs)
+            raise
+        if ready:
+            self._take(jobs)
+        else:
+            self._give_back(jobs)
+        return ready
+
+    def _give_back(self, jobs: list[Job]) -> None:
+        self.delivery.put(*[Released(job.sys_id, job.lease, sent=False) for job in jobs])
+
+    async def _end_claims(self) -> None:
+        """A claim that is being answered brings jobs that nobody else can have before their lease is over: they are
+        given back. One that is only held is given up."""
+        self._ending = True
+        claims = list(self._claims.values())
+        if claims:
+            await asyncio.wait(claims, timeout=LAST_SECONDS)
+        await _cancel(*claims)
 
     async def _held(self, room: tuple[int, int, int]) -> ClaimAnswer:
         asked = asyncio.get_running_loop().time()
@@ -143,9 +171,9 @@ class ClaimLoop:
             await asyncio.sleep(HASTE_SECONDS)  # an instance that does not hold requests, or is about to stop
         return answer
 
-    def _take(self, answer: ClaimAnswer) -> None:
+    def _take(self, jobs: list[Job]) -> None:
         try:
-            self.running.take(answer.jobs)
+            self.running.take(jobs)
         except JournalFull as error:
             self._blocked_until = asyncio.get_running_loop().time() + DISK_SECONDS
             self._trouble.complain("disk", f"no jobs are taken: {error}", "make room on the disk of agent/work")
@@ -156,16 +184,21 @@ class ClaimLoop:
         if self._link.configuration != self._link.wanted_configuration or not self._link.configuration:
             await self._link.configure()
 
-    async def _configure_before_jobs(self) -> None:
-        """Jobs run under the configuration that they were claimed with."""
-        backoff = Backoff()
+    async def _configure_before_jobs(self) -> bool:
+        """Jobs run under the configuration that they were claimed with. False where it does not come in time: a call that
+        began late would go on when its lease is lost."""
+        backoff, now = Backoff(), asyncio.get_running_loop().time
+        until = now() + CONFIGURATION_SECONDS
         while self._link.configuration != self._link.wanted_configuration:
+            if now() >= until:
+                return False
             try:
                 await self._link.configure()
                 self._trouble.over("configuration")
             except (InstanceRefused, InstanceUnreachable) as error:
                 self._trouble.note("configuration", error)
                 await asyncio.sleep(backoff.next())
+        return True
 
     async def _beat(self) -> None:
         backoff = Backoff(longest=5.0)
