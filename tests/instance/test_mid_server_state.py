@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from openmid.instance.channel import mid as channel
+from openmid.instance.channel.http import in_thread
 from openmid.instance.mid.models import MidIssue, MidServer
 from openmid.wire.messages import ClaimAnswer, ConfigurationAnswer, HeartbeatAnswer, ProfileStatus
 from tests.instance.conftest import validate
@@ -124,6 +127,23 @@ def test_copies_of_an_agent_folder_are_an_issue_until_one_is_left(api: Api, mid:
     assert speak(mid, "b") == []
     issue.refresh_from_db()
     assert issue.state == "resolved"
+
+
+def test_a_heartbeat_of_a_mid_server_that_is_deleted_meanwhile_spoils_nothing(
+    mid: Mid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An issue of a MID Server that is not there is noticed at the commit only, which is everybody's."""
+    read = channel.body
+
+    async def slow(request: Request, limit: int) -> bytes:
+        raw = await read(request, limit)
+        await in_thread(MidServer.objects.all().delete)
+        return raw
+
+    monkeypatch.setattr(channel, "body", slow)
+    assert mid.heartbeat(profiles=[ProfileStatus("a" * 32, "mauth", False, error="no")]).status == 200
+    assert not MidIssue.objects.exists()
+    assert mid.heartbeat().status == 401
 
 
 def test_a_heartbeat_is_bounded(mid: Mid) -> None:

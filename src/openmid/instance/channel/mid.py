@@ -187,12 +187,15 @@ def _note(found: Caller, message: Heartbeat, fips: proofs.Standing) -> Callable[
     }
 
     def note(connection: Connection) -> int:
+        row = connection.first(SQL["processes"], sys_id=found.sys_id)
+        if row is None:
+            return 0  # deleted while this was on its way: an issue of nobody would spoil the whole commit
         if fips.signed:
             values["proof"] = digest(found.fingerprint + fips.signed.text)[:32]
             kept = {"proof": fips.signed.text, "signature": fips.signed.signature, "fingerprint": found.fingerprint}
             connection.change(SQL["note_proof"], sys_id=values["proof"], **kept)
         _note_issue(connection, found, fips, lost=message.proof is not None)
-        processes = _processes(connection, found, message)
+        processes = copies.heard(msgspec.json.decode(row["processes"], type=list[copies.Process]), message)
         values["processes"] = _text(processes)
         _note_problems(connection, found, message, processes)
         candidates.forget(connection)
@@ -213,13 +216,6 @@ def _note_issue(connection: Connection, found: Caller, fips: proofs.Standing, *,
     elif lost or found.fips_enforced:
         reason = f"{found.name}: {fips.reason}"[:255]
         connection.change(SQL["note_issue"], sys_id=new_id(), short_description=reason, **what)
-
-
-def _processes(connection: Connection, found: Caller, message: Heartbeat) -> list[copies.Process]:
-    """Those that speak as this MID Server. Of two that two nodes hear in one moment one is kept: the next is seconds off."""
-    row = connection.first(SQL["processes"], sys_id=found.sys_id)
-    known = msgspec.json.decode(row["processes"], type=list[copies.Process]) if row else []
-    return copies.heard(known, message)
 
 
 def _note_problems(connection: Connection, found: Caller, message: Heartbeat, processes: list[copies.Process]) -> None:

@@ -31,7 +31,8 @@ SET short_description = :short_description,
     sys_mod_count = ecc_agent_issue.sys_mod_count + 1;
 
 -- name: processes
--- Which processes have spoken as a MID Server (`mid.copies`).
+-- Which processes have spoken as a MID Server (`mid.copies`). Of two that two nodes hear in one moment one is kept: the
+-- next is seconds off.
 SELECT processes FROM ecc_agent WHERE sys_id = :sys_id;
 
 -- name: open_issues
