@@ -120,8 +120,16 @@ def test_a_full_queue_takes_as_many_as_it_has_room_for(api: Api, mid: Mid, monke
 
 @pytest.mark.parametrize(
     "body",
-    [{"executions": []}, {"executions": [{}] * (batch.MOST + 1)}, {"executions": [{"input": {}}]}, {}, []],
-    ids=["none", "too many", "a member's name", "no list", "a list"],
+    [
+        {"executions": []},
+        {"executions": [{}] * (batch.MOST + 1)},
+        {"executions": [{"input": {}}]},
+        {"executions": [order(1, "a\0"), order(2)]},
+        {"executions": [{"idempotency_key": ""}]},
+        {},
+        [],
+    ],
+    ids=["none", "too many", "a member's name", "a zero byte in a key", "an empty key", "no list", "a list"],
 )
 def test_a_body_that_is_not_understood(api: Api, mid: Mid, body: object) -> None:
     orders(api)

@@ -123,14 +123,14 @@ def test_prefer_wait(api: Api, mid: Mid) -> None:
 
 def test_prefer_return_minimal(api: Api, mid: Mid) -> None:
     records(api)
-    path, prefer = "/api/v1/actions/call/execute", "wait=30, return=minimal"
+    path = "/api/v1/actions/call/execute"
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(api.post, path, {}, Prefer=prefer)
+        waiting = pool.submit(api.post, path, {}, Prefer="wait=30", prefer="return=minimal")  # two lines are one list
         mid.deliver(mid.job(), body="here", headers=[("Set-Cookie", "s3cret")])
         reply = waiting.result()
     whole = api.details(reply.json["sys_id"])
     (step,) = whole["steps"]
-    assert (reply.status, reply.headers["preference-applied"]) == (200, prefer)
+    assert (reply.status, reply.headers["preference-applied"]) == (200, "wait=30, return=minimal")
     assert reply.json == {
         **{name: whole[name] for name in ("sys_id", "state", "outputs")},
         "steps": [{name: step[name] for name in ("name", "state", "outputs", "output", "error")}],

@@ -32,6 +32,8 @@ from openmid.instance.records.wakeups import wakeups
 from openmid.wire.messages import Job, JobResult
 from openmid.wire.probes import ProbeResult, RestProbe
 from tests.instance.conftest import POSTGRESQL
+from tests.instance.partners import Api, Mid
+from tests.instance.test_walk import records
 from tests.postgresql import Cluster
 
 T = TypeVar("T")
@@ -300,6 +302,27 @@ def test_a_server_that_crashes_in_the_middle_of_work_loses_nothing_and_does_noth
     assert reader().first("SELECT count(*) AS n FROM execution")["n"] == len(accepted)
     assert sorted(Execution.objects.values_list("sys_id", flat=True)) == sorted(accepted)
     assert EccQueueItem.objects.filter(queue="output").count() == len(accepted)
+
+
+@on_postgresql
+def test_whoever_waits_while_the_server_goes_away_hears_that_the_call_was_accepted(
+    api: Api, mid: Mid, cluster: Cluster
+) -> None:
+    """An error would make a script begin another one."""
+    records(api)
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(api.execute, "call", 4)
+        many = pool.submit(api.post, "/api/v1/actions/call/execute-batch", {"executions": [{}]}, Prefer="wait=4")
+        mid.job(), mid.job()
+        cluster.stop("immediate")
+        try:
+            replies = [one.result(), many.result()]
+        finally:
+            cluster.start()
+    assert [reply.status for reply in replies] == [202, 202]
+    ids = [replies[0].json["sys_id"], replies[1].json["executions"][0]["sys_id"]]
+    assert replies[0].headers["location"] == f"/api/v1/executions/{ids[0]}"
+    assert [api.details(each)["state"] for each in ids] == ["In Progress"] * 2
 
 
 def test_a_message_wakes_as_many_as_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:

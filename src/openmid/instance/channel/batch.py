@@ -20,7 +20,7 @@ from starlette.routing import Route
 from openmid.instance.actions import runner
 from openmid.instance.actions.details import ENDED, Told
 from openmid.instance.actions.runner import Wanted
-from openmid.instance.channel.execute import MAX_KEY, followed, operator
+from openmid.instance.channel.execute import MAX_KEY, followed, operator, told_at_least
 from openmid.instance.channel.following import Answer, following
 from openmid.instance.channel.http import Json, Refused, body, failure
 from openmid.instance.channel.preferences import Preferences
@@ -37,7 +37,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of them."""
 
     inputs: dict[str, Any] = {}
-    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY)] | None = None
+    idempotency_key: Annotated[str, msgspec.Meta(max_length=MAX_KEY, pattern=r"\A[^\x00]+\Z")] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +84,8 @@ async def _ended(
             continue
         left = max(0.0, until - loop.time())
         new = answers.get(each)  # none: begun earlier, under the same key
-        found.append(await (following().ended(each, new, left) if new else followed(each, prefers, left)))
+        reading = following().ended(each, new, left) if new else followed(each, prefers, left)
+        found.append(await told_at_least(each, reading))
     return found
 
 

@@ -12,8 +12,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -31,8 +32,10 @@ from openmid.instance.channel.following import following
 from openmid.instance.channel.http import Json, Refused, body, in_thread
 from openmid.instance.channel.preferences import Preferences
 from openmid.instance.ecc.writer import writer
-from openmid.instance.records.database import Connection, new_id
+from openmid.instance.records.database import DATABASE_ERRORS, Connection, new_id
+from openmid.wire.codec import encode
 
+log = logging.getLogger("openmid.channel")
 MAX_KEY = 255
 MAX_REQUEST = 8 * 1024 * 1024
 """Bytes of an ad hoc request: a body of 5 MB in base64, and some headers."""
@@ -160,7 +163,8 @@ async def _started(prefers: Preferences, begin: Callable[[Connection, str], str]
     new, wait = new_id(), prefers.wait
     with following().of(new, prefers.read) as answer:  # before it begins, so that its end cannot be missed
         sys_id = await writer().done(lambda connection: begin(connection, new))
-        found = await (following().ended(new, answer, wait) if sys_id == new else followed(sys_id, prefers, wait))
+        reading = following().ended(new, answer, wait) if sys_id == new else followed(sys_id, prefers, wait)
+        found = await told_at_least(sys_id, reading)
     location = {"Location": f"/api/v1/executions/{sys_id}"}
     return _answer(found, prefers, location, ended=bool(wait) and found.state in ENDED)
 
@@ -183,6 +187,16 @@ async def followed(sys_id: str, prefers: Preferences, seconds: float) -> Told:
         if state(sys_id) in ENDED:
             seconds = 0
         return await following().ended(sys_id, answer, seconds)
+
+
+async def told_at_least(sys_id: str, reading: Awaitable[Told]) -> Told:
+    """What is told of an execution that was accepted; where the database cannot be read just now, its sys_id: whoever
+    was answered with an error would take it for not accepted, and begin another one."""
+    try:
+        return await reading
+    except DATABASE_ERRORS as error:
+        log.warning("execution %s was accepted, and cannot be read: %s", sys_id, error)
+        return Told("", encode({"sys_id": sys_id}))
 
 
 def _key(request: Request) -> str | None:

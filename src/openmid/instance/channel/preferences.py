@@ -26,7 +26,7 @@ class Preferences(NamedTuple):
     @classmethod
     def of(cls, request: Request) -> Self:
         """Those of a request."""
-        asked = request.headers.get("prefer", "")
+        asked = ", ".join(request.headers.getlist("prefer"))
         wait = _WAIT.search(asked)
         return cls(min(int(wait[1]), MAX_WAIT_S) if wait else 0, _MINIMAL.search(asked) is not None)
 
