@@ -2,7 +2,8 @@
 
 `max_ready_per_mid` and `max_ready` of instance.json say how many ready jobs one MID Server, and all together, may have.
 Counting is dear and puts are many: between two counts each put adds one to an upper bound, and only a bound that has
-reached its limit is counted anew, at most once a second. Where several nodes put jobs, each counts anew every
+reached its limit is counted anew, at most once a second; the sooner the lower the limit is, since what was claimed
+meanwhile is in the bound and a count is cheap. Where several nodes put jobs, each counts anew every
 `SHARED_RECOUNT_S`, so what the others put in the meantime may come on top.
 """
 
@@ -61,13 +62,18 @@ def _ready(connection: Connection, key: str, setting: str, priority: int) -> Rea
     now = time.monotonic()
     if known is not None:
         room = known.jobs < _places(known, priority)
-        good_for = (SHARED_RECOUNT_S if connection.shared else math.inf) if room else RECOUNT_S
+        good_for = (SHARED_RECOUNT_S if connection.shared else math.inf) if room else _recount_s(known.limit)
         if now - known.counted < good_for:
             return known
     limit = _limit(setting)
     row = connection.first(SQL["ready_of" if key else "ready"], mid_server=key, limit=limit + RESERVED)
     connection.ready[key] = Ready(row["jobs"] if row else 0, limit, now)
     return connection.ready[key]
+
+
+def _recount_s(limit: int) -> float:
+    """So that counting takes the same part of the time whatever the limit is."""
+    return RECOUNT_S * min(1.0, (limit + RESERVED) / LIMITS[PER_MID])
 
 
 def _limit(setting: str) -> int:
