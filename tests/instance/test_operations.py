@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from openmid.cli.instance import sentences
 from openmid.instance.connections.models import MidProtocolProfile
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
-from openmid.instance.folder import Folder
+from openmid.instance.folder import Folder, Listen
 from openmid.instance.mid.models import FipsProof
+from openmid.instance.operations import backup as module
 from openmid.instance.operations import retention, rotation
 from openmid.instance.operations.backup import backup, restore
 from openmid.instance.records import clock
 from openmid.instance.records.secrets import SecretError, reveal
+from openmid.instance.setup import initialise
 from tests.instance.partners import Api, Mid
 from tests.instance.test_commands import Running, free_port, openmid
 from tests.instance.test_walk import records
@@ -97,6 +105,108 @@ def test_a_backup_leaves_secrets_out_unless_asked(tmp_path: Path) -> None:
     assert "is there already" in openmid("backup", str(file), "--dir", str(folder), expect=1).stderr
     assert "copy the instance's folder secrets/" in openmid("restore", str(file), str(again)).stderr
     assert "secrets/" in openmid("init", str(again), expect=1).stderr
+
+
+def test_a_backup_has_each_attachment_once_and_not_what_went_away_meanwhile(
+    instance: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attachment's unfinished file takes its place, or goes, between a look into the folder and at the file."""
+    place, original = instance.path / "attachments" / "aa", tarfile.TarFile.gettarinfo
+    place.mkdir(parents=True)
+    (place / "aa1.part").write_text("unfinished")
+    (place / "aa2").write_text("whole")
+
+    def gettarinfo(tar: tarfile.TarFile, name: Path, *others: object) -> tarfile.TarInfo:
+        if str(name).endswith(".part"):
+            Path(name).unlink()
+        return original(tar, name, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", gettarinfo)
+    names = backup(instance, tmp_path / "x.tar.gz", secrets=False)
+    shutil.rmtree(instance.path / "attachments")
+    assert [name for name in names if name.startswith("attachments/aa/")] == ["attachments/aa/aa2"]
+
+
+@pytest.mark.parametrize("copied_first", [True, False])
+def test_a_backup_during_a_rotation_has_the_key_of_its_database(
+    instance: Folder, profile: MidProtocolProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied_first: bool
+) -> None:
+    def copied(_: Path, target: Path) -> Path:
+        if not copied_first:
+            rotation.rotate(instance)
+        rows.append(MidProtocolProfile.objects.get())
+        if copied_first:
+            rotation.rotate(instance)
+        target.touch()
+        return target
+
+    rows: list[MidProtocolProfile] = []
+    sqlite3.connect(instance.database).close()
+    monkeypatch.setattr(module, "_copied", copied)
+    backup(instance, tmp_path / "x.tar.gz", secrets=True)
+    restore(tmp_path / "x.tar.gz", Folder(tmp_path / "two"))
+    shutil.copy(tmp_path / "two" / "secrets" / "field.key", instance.secrets / "field.key")
+    assert reveal(rows[0], "password") == SECRET
+
+
+def test_a_backup_for_which_there_is_no_room_says_so(instance: Folder, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    database = sqlite3.connect(instance.database)
+    database.execute("CREATE TABLE IF NOT EXISTS large AS SELECT randomblob(100000) AS data")
+    database.commit()
+    database.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(InstanceError, match="cannot be copied"):
+            backup(instance, tmp_path / "full" / "x.tar.gz", secrets=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        instance.database.unlink()
+    assert not list((tmp_path / "full").iterdir())
+
+
+def test_a_restore_that_was_killed_half_way_leaves_no_instance(
+    instance: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extractall(tar: tarfile.TarFile, *arguments: Any, **options: Any) -> None:
+        original(tar, *arguments, **options)
+        raise KeyboardInterrupt
+
+    original = tarfile.TarFile.extractall
+    backup(instance, tmp_path / "x.tar.gz", secrets=True)
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # nobody tidies up after SIGKILL
+    with pytest.raises(KeyboardInterrupt):
+        restore(tmp_path / "x.tar.gz", Folder(tmp_path / "two"))
+    assert (tmp_path / "two" / "secrets" / "field.key").exists()
+    with pytest.raises(InstanceError, match="neither empty nor an instance's folder"):
+        initialise(tmp_path / "two", Listen())
+
+
+def test_nobody_else_can_read_what_was_restored(instance: Folder, tmp_path: Path) -> None:
+    backup(instance, tmp_path / "x.tar.gz", secrets=True)
+    (tmp_path / "two").mkdir(mode=0o755)
+    restore(tmp_path / "x.tar.gz", Folder(tmp_path / "two"))
+    assert [(tmp_path / "two" / name).stat().st_mode & 0o777 for name in (".", "secrets")] == [0o700, 0o700]
+
+
+def test_the_disk_and_senseless_numbers_are_answered_with_a_sentence(tmp_path: Path) -> None:
+    folder, file = tmp_path / "one#1", tmp_path / "one.tar.gz"
+    openmid("init", str(folder))
+    openmid("backup", str(file), "--dir", str(folder))
+    assert "Not a directory" in openmid("restore", str(file), str(file), expect=1).stderr
+    assert "0 executions" in openmid("purge", "--older-than", "1000000", "--dir", str(folder)).stdout
+
+
+def test_a_full_disk_is_no_traceback_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    @sentences
+    def command() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(SystemExit):
+        command()
+    assert capsys.readouterr().err.startswith("openmid: No space left on device\nhint: see the disk")
 
 
 @pytest.mark.parametrize("damage", ["not an archive", "cut", "another archive", "outside"])

@@ -33,6 +33,8 @@ def sentences(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
+        import sqlite3
+
         from django.core.exceptions import ValidationError
         from django.db import DatabaseError
 
@@ -43,10 +45,15 @@ def sentences(command: Callable[..., None]) -> Callable[..., None]:
             command(*arguments, **options)
         except ValidationError as error:
             fail(" ".join(error.messages))
-        except DatabaseError as error:
+        except (DatabaseError, sqlite3.Error) as error:
             fail(*_of_the_database(error))
         except (InstanceError, FipsError) as error:
             fail(str(error), getattr(error, "hint", ""))
+        except BrokenPipeError:
+            raise  # whoever read the output has enough: click ends quietly
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}", "see the disk and who owns the folder, then try again")
 
     return run
 

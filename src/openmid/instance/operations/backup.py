@@ -23,11 +23,12 @@ from pathlib import Path
 from openmid import __version__
 from openmid.instance import databases
 from openmid.instance.errors import FolderError, NotDoneError
-from openmid.instance.folder import Folder
+from openmid.instance.folder import Folder, write
 
 MANIFEST = "backup.json"
-FILES = ("instance.json", "tls", "attachments")
-SECRETS = "secrets"
+SETTINGS = "instance.json"
+FILES = (SETTINGS, "tls", "attachments")
+SECRETS, KEY = "secrets", "field.key"
 
 
 def backup(folder: Folder, target: Path, *, secrets: bool) -> list[str]:
@@ -43,6 +44,8 @@ def backup(folder: Folder, target: Path, *, secrets: bool) -> list[str]:
             return _write(folder, temporary, Path(scratch), secrets=secrets)
     except OSError as error:
         raise NotDoneError(f"{target} cannot be written: {error.strerror}", "name another file") from None
+    except sqlite3.Error as error:
+        raise NotDoneError(f"{folder.database} cannot be copied beside {target}: {error}", "make room there") from None
 
 
 @contextlib.contextmanager
@@ -62,21 +65,35 @@ def _replacing(target: Path) -> Iterator[Path]:
 def _write(folder: Folder, target: Path, scratch: Path, *, secrets: bool) -> list[str]:
     manifest = {"openmid": __version__, "made": datetime.now(UTC).isoformat(), "secrets": secrets}
     (scratch / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    keys = folder.optional_secret(KEY).split() if secrets else []
     with tarfile.open(target, "w:gz", compresslevel=6) as tar:
         tar.add(scratch / MANIFEST, MANIFEST)
         if folder.database_url:
             tar.add(_dumped(folder, scratch / folder.dump.name), folder.dump.name)
         elif folder.database.exists():
             tar.add(_copied(folder.database, scratch / folder.database.name), folder.database.name)
-        for name in (*FILES, "attachments", *([SECRETS] if secrets else [])):
-            if (folder.path / name).exists():
-                tar.add(folder.path / name, name)
+        for name in (*FILES, *([SECRETS] if secrets else [])):
+            _add(tar, folder.path, folder.path / name)
+        if secrets:  # of a rotation meanwhile the copied database knows the key from before, or the new one
+            keys = list(dict.fromkeys([*folder.optional_secret(KEY).split(), *keys]))
+            write(scratch / KEY, "".join(f"{key}\n" for key in keys).encode(), 0o600)
+            tar.add(scratch / KEY, f"{SECRETS}/{KEY}")
         return tar.getnames()
+
+
+def _add(tar: tarfile.TarFile, root: Path, path: Path) -> None:
+    """A file, or a folder and what is in it; what goes away meanwhile is left out: no record of the copy needs it."""
+    with contextlib.suppress(FileNotFoundError):
+        if path != root / SECRETS / KEY:
+            tar.add(path, str(path.relative_to(root)), recursive=False)
+        if path.is_dir():
+            for each in sorted(path.iterdir()):
+                _add(tar, root, each)
 
 
 def _copied(database: Path, target: Path) -> Path:
     """The database as it is now, also while others write (SQLite's online backup)."""
-    original, copy = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20), sqlite3.connect(target)
+    original, copy = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=20), sqlite3.connect(target)
     with contextlib.closing(original), contextlib.closing(copy):
         original.backup(copy)
     return target
@@ -108,20 +125,35 @@ def restore(source: Path, folder: Folder) -> bool:
         NotDoneError: it is no backup, or damaged.
         FolderError: the folder is not empty, or cannot be written.
     """
-    if folder.path.exists() and any(folder.path.iterdir()):
-        raise FolderError(f"{folder.path} is not empty", "name a new folder; move the old one away first")
     try:
+        if folder.path.exists() and any(folder.path.iterdir()):
+            raise FolderError(f"{folder.path} is not empty", "name a new folder; move the old one away first")
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tarfile.open(source, "r:gz") as tar:
-            tar.getmember(MANIFEST)
-            tar.extractall(folder.path, filter="data")
+        folder.path.chmod(0o700)
+    except OSError as error:
+        raise FolderError(f"{folder.path} cannot be written: {error.strerror}", "name a new folder") from None
+    try:
+        _lay_out(source, folder)
     except BaseException as error:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise _told(source, error) from None
-    (folder.path / MANIFEST).unlink()
+    return (folder.secrets / KEY).exists()
+
+
+def _lay_out(source: Path, folder: Folder) -> None:
+    """The settings come last: killed before, this is no instance's folder, which would start without the rest."""
+    with tarfile.open(source, "r:gz") as tar:
+        tar.getmember(MANIFEST)
+        file = tar.extractfile(SETTINGS)
+        settings = json.loads(file.read()) if file else {}
+        others = [each for each in tar.getmembers() if each.name not in (MANIFEST, SETTINGS)]
+        tar.extractall(folder.path, others, filter="data")
+    for private in (folder.secrets, folder.path / "attachments"):
+        if private.exists():
+            private.chmod(0o700)
     if folder.dump.exists():
-        folder.write_database("")  # what stands there is the database that goes on
-    return (folder.secrets / "field.key").exists()
+        settings["database"] = ""  # what stands there is the database that goes on
+    write(folder.settings, json.dumps(settings, indent=2).encode() + b"\n", 0o644)
 
 
 def _told(source: Path, error: BaseException) -> BaseException:

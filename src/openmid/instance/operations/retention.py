@@ -40,7 +40,7 @@ class Purged:
 
 def purge(days: int) -> Purged:
     """Delete what is older than `days`. Returns how much that was."""
-    before, done = clock.now() - days * DAY_US, Purged()
+    before, done = max(clock.now() - days * DAY_US, 0), Purged()
     _attachments(before)
     _proofs()
     while True:
