@@ -334,7 +334,8 @@ def test_a_message_wakes_as_many_as_it_holds(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(wakeups, "wake", lambda *names: woken.extend(names))
     monkeypatch.setattr(wakeups, "wake_all", lambda: woken.append("all"))
     listening.heard(messages[0])
-    assert woken == []  # this node's own
+    listening.heard("")
+    assert woken == []  # this node's own, and nobody's
     listening.heard("other mid:1 execution:2")
     listening.heard("other mid:1 *")
     assert woken == ["mid:1", "execution:2", "all"]

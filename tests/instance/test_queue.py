@@ -81,6 +81,16 @@ def test_jobs_come_in_the_order_in_which_they_were_put(instance: Folder) -> None
     assert claim() == []
 
 
+def test_a_claim_brings_no_more_than_arrives_in_time(instance: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a claim has brought and nobody has received may have been sent: such a POST ends as outcome_unknown."""
+    monkeypatch.setattr(queue, "MAX_CLAIMED", 4_000)
+    probe = RestProbe("mauth://partner.example", method="POST", body="x" * 3_000)
+    large = [writer().run(lambda connection: queue.put(connection, probe, MID, "mid1", "", "test")) for _ in range(5)]
+    brought = [[job.sys_id for job in claim(limit=4)] for _ in range(3)]
+    assert brought == [large[:2], large[2:4], large[4:]]
+    assert {each.attempts for each in EccQueueItem.objects.all()} == {1}
+
+
 def test_a_lease_is_60_seconds_and_the_probes_timeout(instance: Folder) -> None:
     put()
     (job,) = claim()

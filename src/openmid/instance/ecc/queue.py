@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import itemgetter
 from typing import Literal
 
@@ -25,6 +26,10 @@ MAX_READY_US = 10 * 60 * 1_000_000
 MAX_ATTEMPTS = 3
 MAX_RESULTS = 10
 """Of so many results of a job, the late ones among them, each is kept: more than its attempts can have are nobody's need."""
+
+MAX_CLAIMED = 8 * 1024 * 1024
+"""Characters of payload after which a claim brings no other job: its answer has to arrive before anybody gives up waiting,
+and a job whose claim does not arrive may have been sent for all that the instance knows."""
 
 AT_ONCE = 100
 """So many jobs at most end in one unit of work."""
@@ -111,8 +116,12 @@ def _claim(connection: Connection, mid: str, limit: int, first: int, last: int) 
     now = clock.now()
     values = {"mid_server": mid, "limit": limit, "first": first, "last": last, "lease": new_id()}
     times = {"now": now, "lease_us": LEASE_US, "before": now - MAX_READY_US}
-    rows = connection.run(SQL["claim"], **values, **times)
-    return [_job(row, now) for row in sorted(rows, key=itemgetter("priority", "sequence"))]
+    rows = sorted(connection.run(SQL["claim"], **values, **times), key=itemgetter("priority", "sequence"))
+    sizes = accumulate(len(row["payload"]) for row in rows)
+    many = 1 + sum(size < MAX_CLAIMED for size in sizes)
+    for row in rows[many:]:
+        connection.change(SQL["release"], sys_id=row["sys_id"], lease=row["lease"], now=now)
+    return [_job(row, now) for row in rows[:many]]
 
 
 def cancelled(connection: Connection, mid: str) -> list[str]:

@@ -41,7 +41,7 @@ def payloads(woken: Iterable[str]) -> Iterator[str]:
 
 def heard(message: str) -> None:
     """Wake whom another node's message names."""
-    node, *woken = message.split()
+    node, *woken = message.split() or [NODE]  # anybody may notify, of nothing, too
     if node == NODE:
         return
     if EVERYBODY in woken:
