@@ -122,3 +122,28 @@ def test_help_teaches(shell: Shell) -> None:
     out, _ = shell.call("--help")
     assert b"openmid call partner POST /v1/orders" in out
     assert b"22  the partner answered 4xx or 5xx" in out
+
+
+def test_an_answer_that_cannot_be_written_is_a_sentence(shell: Shell) -> None:
+    words = [sys.executable, "-m", "openmid", "call", "partner", "GET", "/"]
+    env = {**os.environ, **shell.env}
+    for more in ((), ("--json",)):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run([*words, *more], stdout=full, stderr=subprocess.PIPE, env=env)
+        assert (done.returncode, done.stderr.count(b"Traceback")) == (1, 0), done.stderr
+        assert b"No space left on device" in done.stderr
+    closed = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, env=env, check=False
+    )
+    assert (closed.returncode, closed.stderr.count(b"Traceback")) == (1, 0), closed.stderr
+    assert b"stdout is closed" in closed.stderr
+
+
+def test_details_and_the_body_in_a_file(shell: Shell) -> None:
+    details = json.loads(shell.call("partner", "GET", "/", "--json", "-o", "body")[0])
+    assert (shell.folder / "body").read_text() == details["steps"][0]["output"]["body"]
+
+
+def test_bytes_on_the_command_line_are_sent_as_they_are(shell: Shell) -> None:
+    details = json.loads(shell.call("partner", "POST", "/", "-d", os.fsdecode(b"\xff\xfe"), "--json")[0])
+    assert details["state"] == "Completed"

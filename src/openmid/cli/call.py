@@ -82,12 +82,14 @@ def call(
         "headers": [pair for each in headers for pair in _headers(each)],
         **_body(data),
     }
-    status, answer = _ask(url, f"/api/v1/connections/{alias}/request", asked, _token(token_file), ca, wait)
+    status, answer = _ask(url, alias, asked, _token(token_file), ca, wait)
     if status not in (200, 202):
-        error = answer.get("error") or {}
+        error = answer["error"] if isinstance(answer.get("error"), dict) else {}
         _end(REFUSED, error.get("message") or f"the instance answers {status}", error.get("detail") or "")
+    if not answer.get("steps"):
+        _end(UNREACHABLE, f"{url} does not answer as an instance does", "is it the instance's address?")
     if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        _print(json.dumps(answer, indent=2, ensure_ascii=False).encode() + b"\n")
     _show(answer, output, include=include, quiet=as_json)
 
 
@@ -96,9 +98,7 @@ def _headers(given: str) -> list[tuple[str, str]]:
     if given[:1] != "@":
         return [_pair(given, ":", "-H")]
     try:
-        lines = Path(given[1:]).read_text("utf-8").splitlines()
-    except OSError as error:
-        raise click.UsageError(f"{given[1:]} cannot be read: {error.strerror}") from None
+        lines = _read(Path(given[1:])).decode().splitlines()
     except UnicodeDecodeError:
         raise click.UsageError(f"{given[1:]} is not UTF-8") from None
     wrong = [number for number, line in enumerate(lines, start=1) if line.strip() and ":" not in line.strip()[1:]]
@@ -109,8 +109,8 @@ def _headers(given: str) -> list[tuple[str, str]]:
 
 def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
     name, found, value = text.partition(mark)
-    if not found or not name.strip():
-        raise click.UsageError(f"{option} {text!r}: write NAME{mark}VALUE")
+    if not found or not name.strip():  # what was written may be a secret, and errors end up in logs
+        raise click.UsageError(f"one {option} names nothing: write NAME{mark}VALUE")
     return name.strip(), value.strip() if mark == ":" else value
 
 
@@ -118,24 +118,36 @@ def _body(data: str | None) -> dict[str, str]:
     """The request's body, as text where it is text."""
     if data is None:
         return {}
-    try:
-        raw = (
-            sys.stdin.buffer.read()
-            if data == "-"
-            else Path(data[1:]).read_bytes()
-            if data[:1] == "@"
-            else data.encode()
-        )
-    except OSError as error:
-        raise click.UsageError(f"{data[1:]} cannot be read: {error.strerror}") from None
+    if data == "-":
+        raw = _stdin()
+    elif data[:1] == "@":
+        raw = _read(Path(data[1:]))
+    else:
+        raw = os.fsencode(data)
     try:
         return {"body": raw.decode()}
     except UnicodeDecodeError:
         return {"body_base64": base64.b64encode(raw).decode()}
 
 
+def _stdin() -> bytes:
+    if sys.stdin is None:  # `<&-`
+        raise click.UsageError("-d -: stdin is closed")
+    return sys.stdin.buffer.read()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
 def _token(file: Path | None) -> str:
-    token = file.read_text().strip() if file else os.environ.get("OPENMID_TOKEN", "").strip()
+    given = _read(file) if file else os.fsencode(os.environ.get("OPENMID_TOKEN", ""))
+    token = given.decode("ascii", "replace").strip()
+    if any(not "!" <= char <= "~" for char in token):
+        raise click.UsageError(f"what stands in {file or 'OPENMID_TOKEN'} is not an API token")
     if not token:
         raise click.UsageError(
             "there is no API token: set OPENMID_TOKEN or --token-file "
@@ -144,29 +156,52 @@ def _token(file: Path | None) -> str:
     return token
 
 
-def _ask(url: str, path: str, asked: object, token: str, ca: str | None, wait: int) -> tuple[int, dict[str, Any]]:
+def _ask(url: str, alias: str, asked: object, token: str, ca: str | None, wait: int) -> tuple[int, dict[str, Any]]:
     """The instance's status and JSON answer."""
     import http.client
     import ssl
-    from urllib.parse import quote, urlsplit
+    from urllib.parse import quote
 
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise click.UsageError(f"--url {url}: write https://HOST[:PORT]")
+    host, port = _host(url)
     sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Prefer": f"wait={wait}"}
+    path = f"/api/v1/connections/{quote(os.fsencode(alias), safe='')}/request"
     try:
-        context = ssl.create_default_context(cafile=ca)
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=context, timeout=wait + 15)
-        connection.request("POST", quote(path), json.dumps(asked).encode(), sent)
+        connection = http.client.HTTPSConnection(host, port, context=_context(ca), timeout=wait + 15)
+        connection.request("POST", path, json.dumps(asked).encode(), sent)
         answer = connection.getresponse()
-        found = json.loads(answer.read())
+        raw = answer.read()
     except ssl.SSLCertVerificationError as error:
         _end(UNREACHABLE, f"the certificate of {url} is not trusted: {error.verify_message}", "name its CA with --ca")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: no host name (IDNA)
         _end(UNREACHABLE, f"{url} cannot be reached: {error}", "is it the instance's address, and does it run?")
+    try:
+        found = json.loads(raw)
     except ValueError:
         _end(UNREACHABLE, f"{url} does not answer as an instance does", "is it the instance's address?")
     return answer.status, found if isinstance(found, dict) else {}
+
+
+def _host(url: str) -> tuple[str, int | None]:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise click.UsageError(f"--url {url}: write https://HOST[:PORT]")
+
+
+def _context(ca: str | None) -> Any:
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError:
+        raise click.UsageError(f"--ca {ca}: there is no certificate in PEM in it") from None
+    except OSError as error:
+        raise click.UsageError(f"--ca {ca} cannot be read: {error.strerror}") from None
 
 
 def _show(execution: dict[str, Any], output: Path | None, *, include: bool, quiet: bool) -> None:
@@ -181,7 +216,7 @@ def _show(execution: dict[str, Any], output: Path | None, *, include: bool, quie
         click.echo(f"{answer['status_code']}", err=True)
         for name, value in answer["headers"]:
             click.echo(f"{name}: {value}", err=True)
-    if not quiet:
+    if output is not None or not quiet:
         _write(answer, output)
     if answer["status_code"] >= 400:
         _end(ANSWERED_BADLY, error["message"] if error else f"the partner answered {answer['status_code']}", "")
@@ -190,13 +225,26 @@ def _show(execution: dict[str, Any], output: Path | None, *, include: bool, quie
 def _write(answer: dict[str, Any], output: Path | None) -> None:
     raw = base64.b64decode(answer["body"]) if answer["body_is_base64"] else answer["body"].encode()
     if output is None:
-        sys.stdout.buffer.write(raw)
-        sys.stdout.buffer.flush()
+        _print(raw)
         return
     try:
         output.write_bytes(raw)
     except OSError as error:
         _end(FAILED, f"{output} cannot be written: {error.strerror}", "the call was made; name another file with -o")
+
+
+def _print(raw: bytes) -> None:
+    """To stdout. Where nobody reads any more, click ends the command."""
+    if sys.stdout is None:  # `>&-`
+        _end(FAILED, "the answer cannot be written: stdout is closed", "the call was made")
+    try:
+        sys.stdout.buffer.write(raw)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # no second complaint at exit
+        _end(FAILED, f"the answer cannot be written to stdout: {error.strerror}", "the call was made")
 
 
 def _end(status: int, message: str, hint: str) -> Any:
