@@ -212,6 +212,24 @@ def test_a_job_given_back_that_may_have_been_sent_runs_again_only_where_it_does_
         assert found["steps"][0]["error"]["code"] == "outcome_unknown"
 
 
+@pytest.mark.parametrize(("sent", "said"), [(True, "is not known"), (False, "nothing was sent")])
+@pytest.mark.parametrize("first", ["cancel", "release"])
+def test_whether_a_cancelled_call_may_have_been_sent_by_who_gave_it_back(
+    api: Api, mid: Mid, first: str, sent: bool, said: str
+) -> None:
+    records(api)
+    sys_id = api.post(URL, {"method": "PUT"}).json["sys_id"]
+    job = mid.job()
+    if first == "release":
+        release(mid, job, sent=sent)
+    api.post(f"/api/v1/executions/{sys_id}/cancel", None)
+    if first == "cancel":
+        release(mid, job, sent=sent)
+    found = api.details(sys_id)
+    assert found["state"] == "Cancelled"
+    assert said in found["steps"][0]["error"]["message"]
+
+
 def test_a_job_is_given_back_only_by_who_has_it(api: Api, mid: Mid) -> None:
     records(api)
     sys_id = api.post(URL, {"method": "POST"}).json["sys_id"]

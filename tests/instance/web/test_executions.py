@@ -207,7 +207,7 @@ def test_cancel_and_run_again(api: Api, mid: Mid, alice: Client) -> None:
     cancelled = alice.post(f"/actions/execution/{sys_id}/cancel/")
     assert cancelled.headers["Location"].endswith(f"/{sys_id}/change/")
     page = shown(alice, sys_id)
-    assert "cancelled before a MID Server took it" in page
+    assert "cancelled before a MID Server made it" in page
     assert ">Cancel<" not in page
     again = alice.post(f"/actions/execution/{sys_id}/again/").headers["Location"]
     assert sys_id not in again

@@ -14,7 +14,7 @@ OUTCOME_UNKNOWN = Failure(
     "the MID Server took this call and did not answer in time: whether the partner got the request is not known",
     "look at the partner, then run the action again",
 )
-NEVER_SENT = Failure(CANCELLED, "the call was cancelled before a MID Server took it: nothing was sent to the partner")
+NEVER_SENT = Failure(CANCELLED, "the call was cancelled before a MID Server made it: nothing was sent to the partner")
 LOST = {
     "outcome_unknown": OUTCOME_UNKNOWN,
     CANCELLED: Failure(
@@ -23,6 +23,11 @@ LOST = {
         "look at the partner before you make the call again",
     ),
 }
+
+
+def cancelled(*, sent: bool) -> Failure:
+    """Why a step ended that was cancelled while no MID Server had its call; `sent`: an earlier attempt may have been."""
+    return LOST[CANCELLED] if sent else NEVER_SENT
 
 
 def of_result(result: ProbeResult, planned: Plan | Ending) -> Failure | None:

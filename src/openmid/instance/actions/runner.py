@@ -215,8 +215,8 @@ def cancel(connection: Connection, execution: str) -> bool:
     before = ""
     while (row := connection.first(SQL["running_step"], execution=execution)) is not None:
         became = queue.cancel(connection, row["item"])
-        if became == "ended":
-            _end_lost(connection, row["item"], failures.NEVER_SENT)
+        if became in ("unsent", "lost"):
+            _end_lost(connection, row["item"], failures.cancelled(sent=became == "lost"))
             return True
         if became == "asked" or row["item"] == before:
             return False
@@ -232,7 +232,8 @@ def take(connection: Connection, mid: str, results: list[JobResult], released: l
     for given in released:
         lost = queue.release(connection, mid, given)
         if lost is not None:
-            _end_lost(connection, lost.sys_id, failures.LOST[lost.error])
+            unsent = lost.error == failures.CANCELLED and not given.sent and lost.attempts <= 1
+            _end_lost(connection, lost.sys_id, failures.cancelled(sent=False) if unsent else failures.LOST[lost.error])
     return answer
 
 

@@ -39,7 +39,7 @@ INTERACTIVE, EXPEDITED, STANDARD = 0, 1, 2
 
 EVERY_PRIORITY = (1000, 1000, 1000)
 Outcome = Literal["accepted", "repeated", "late"]
-Cancelling = Literal["ended", "asked", "over"]
+Cancelling = Literal["unsent", "lost", "asked", "over"]
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,14 @@ def cancelled(connection: Connection, mid: str) -> list[str]:
 
 
 def cancel(connection: Connection, sys_id: str) -> Cancelling:
-    """End a job that nobody has claimed; have its MID Server stop one that runs. Over: it ended by itself before."""
+    """End a job that nobody has claimed (lost: an earlier attempt may have been sent); have its MID Server stop one that
+    runs. Over: it ended by itself before."""
     item = connection.first(SQL["item"], sys_id=sys_id)
     if item is None or item["state"] not in ("ready", "processing"):
         return "over"
     if item["state"] == "ready":
         fail(connection, sys_id, "cancelled")
-        return "ended"
+        return "lost" if item["attempts"] else "unsent"
     connection.change(SQL["cancel"], sys_id=sys_id, now=clock.now())
     connection.wakes.append(f"mid:{item['mid_server']}")
     return "asked"
