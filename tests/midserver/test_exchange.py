@@ -20,6 +20,7 @@ from openmid.midserver.egress import Egress
 from openmid.midserver.exchange import LARGE, Destination, exchange, head
 from openmid.wire.probes import ProbeResult, RestProbe
 from tests.midserver.conftest import Authority, Mid, make_config
+from tests.midserver.partner import talking_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -100,6 +101,29 @@ async def test_the_request_as_it_goes_on_the_wire(mid: Mid, authority: Authority
     assert [line.partition(":")[0] for line in bare[2:]] == ["User-Agent", "Accept"]
     assert (empty[0], empty[-1]) == ("POST /a?b=c HTTP/1.1", "Content-Length: 0")
     assert own[1:] == ["Accept: */*", "user-agent: mine", "host: b", "X: ü", "Content-Length: 2"]
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", b"220 mail.example\r\n", b""])
+async def test_a_partner_that_speaks_or_hangs_up_first_is_not_connected_to_again_and_again(
+    mid: Mid, authority: Authority, first: bytes
+) -> None:
+    """With the end of its handshake: it would do so on every connection, as long as the call has time."""
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(first)
+        await reader.read(1 if first else 0)
+
+    context = anybody(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there the server has the last word
+    async with talking_server(talk, context) as port:
+        asked = RestProbe(f"https://localhost:{port}/", method="POST", ca_certificates=authority.pem)
+        result = await mid.runner.run(asked)
+    code = result.failure.code if result.failure else ""
+    assert connections == 1
+    assert result.status_code == 503 or code in ("answer_invalid", "connection_lost")
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nX: y", "a\rX: y", "a\0"])

@@ -168,12 +168,18 @@ class Connector(aiohttp.TCPConnector):
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """A connection from the pool or a new one; either way the attempt has its facts afterwards."""
+        attempt = CURRENT.get()
+        began = attempt.began if attempt is not None else 0
         connection: Any = await super().connect(req, traces, timeout)
-        # Bytes that nobody asked for lie in a kept connection: they must not answer this request.
-        while connection.protocol.should_close:
+        # Bytes that nobody asked for lie in a kept connection: they must not answer this request. A partner that speaks
+        # first on a new one would do so on every other, too.
+        while connection.protocol.should_close and (attempt is None or attempt.began == began):
             connection.close()
             connection = await super().connect(req, traces, timeout)
-        attempt = CURRENT.get()
+        if not connection.protocol.is_connected():
+            error = connection.protocol.exception() or aiohttp.ServerDisconnectedError()
+            connection.close()
+            raise error
         if attempt is not None:
             attempt.phase, attempt.sent, attempt.ready = "answer", True, time.monotonic_ns()
             attempt.tls = self._facts.get(connection.protocol, attempt.tls)
