@@ -151,6 +151,12 @@ def test_a_fault_in_an_mtom_answer() -> None:
     assert found.subcode == "NoStock"
 
 
+def test_a_part_whose_headers_cannot_be_read_makes_no_failure_of_an_answer() -> None:
+    """Python's parser raises IndexError for this one."""
+    part = b'--x\r\nContent-Disposition: ",*0*=:\r\n ",\r\n\r\n<a:Fault xmlns:a="u"/>\r\n--x--'
+    assert fault("multipart/related; boundary=x", part) is None
+
+
 def test_other_encodings_are_read() -> None:
     utf16 = FAULT_11.replace("utf-8", "utf-16").encode("utf-16")
     assert fault("text/xml; charset=utf-16", utf16)

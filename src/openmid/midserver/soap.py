@@ -89,7 +89,13 @@ def fault(content_type: str, body: bytes) -> SoapFault | None:
 def _root(content_type: str, body: bytes) -> bytes:
     """The first part of an MTOM answer, which is its envelope unless `start` says otherwise."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    parsed = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
+    try:
+        return _envelope(email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body))
+    except Exception:  # of some headers its parser trips over itself; the answer is one all the same
+        return b""
+
+
+def _envelope(parsed: email.message.EmailMessage) -> bytes:
     parts = [part for part in parsed.iter_parts() if isinstance(part, email.message.EmailMessage)]
     start = str(parsed.get_param("start") or "")
     chosen = [part for part in parts if start and part.get("Content-ID", "").strip() == start] or parts[:1]
