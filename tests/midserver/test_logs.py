@@ -58,6 +58,25 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
     assert text.count("ValueError: invalid literal for int() with base 10: '********'") == 2
 
 
+def test_nothing_that_is_logged_begins_a_line_of_its_own(tmp_path: Path) -> None:
+    logs.configure(tmp_path, "debug", console=False)
+    forged = "a\n2026-01-31T12:00:00.000000Z error   forged"
+    structlog.get_logger().info(f"GET https://{forged} was answered", client=f"CN={forged}", last="\x1b[2J\udcff ä")
+    logging.getLogger("aiohttp").error("broke on %s", forged)
+    lines = written(tmp_path).splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith(r"last=\x1b[2J\udcff ä")
+
+
+def test_of_passing_secrets_the_last_ones_are_masked_and_the_others_cost_nothing() -> None:
+    redact.learn("lasting-secret")
+    for number in range(2 * redact.MOST_PASSING):
+        redact.learn(f"passing-{number:06}", passing=True)
+    last = f"passing-{2 * redact.MOST_PASSING - 1:06}"
+    assert redact.clean(f"lasting-secret {last} passing-000000") == "******** ******** passing-000000"
+    assert sum(each.startswith("passing-") for each in redact._learnt) == redact.MOST_PASSING
+
+
 def test_an_unknown_level_has_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mid\.log\.level"):
         logs.configure(tmp_path, "loud", console=False)

@@ -139,7 +139,8 @@ async def _bearer(cached: _Cached, call: Call) -> Shown:
         if cached.token and time.monotonic() < cached.until:
             return Shown(("Authorization", f"Bearer {cached.token}"))
         token = await _fetched(cached.opened, call)
-        cached.token, cached.until = redact.learn(token.access_token), time.monotonic() + _seconds(token)
+        cached.token = redact.learn(token.access_token, passing=True)
+        cached.until = time.monotonic() + _seconds(token)
         return Shown(("Authorization", f"Bearer {cached.token}"), fresh=True)
 
 

@@ -78,7 +78,7 @@ class Vault:
         word = self._word()
         if self._role:
             client.auth.approle.login(self._role, word, mount_point=self._role_mount)
-            redact.learn(client.token or "")
+            redact.learn(client.token or "", passing=True)
         else:
             client.token = word
         return client

@@ -164,4 +164,11 @@ def _line(logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
     event = redact.processor(logger, level, event)
     sentence, trace = event.pop("event", ""), event.pop("exception", "")
     values = "".join([f"  {name}={value}" for name, value in event.items() if value != "" and name[0] != "_"])
-    return redact.clean(f"{_now()} {level:<7} {sentence}{values}{chr(10) if trace else ''}{trace}")
+    return redact.clean(f"{_now()} {level:<7} {_one_line(f'{sentence}{values}')}{chr(10) if trace else ''}{trace}")
+
+
+def _one_line(text: str) -> str:
+    """What would end a line early, or steer a terminal, as its escape: a URL and a partner's words may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join([each if each.isprintable() else each.encode("unicode_escape").decode() for each in text])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import Any
@@ -11,17 +12,32 @@ MASK = "********"
 SHORTEST = 4
 """A shorter secret would mask half of the language, and hides nothing."""
 
+MOST_PASSING = 1024
+"""Of secrets that are soon others. Without a bound every line would cost more than the one before."""
+
+_lasting: set[str] = set()
+_passing: dict[str, None] = {}
+"""Those that were learnt last."""
 _learnt: tuple[str, ...] = ()
-"""Longest first: one may be a part of another."""
+"""All of them, longest first: one may be a part of another."""
+_learning = threading.Lock()
 _BEARER = re.compile(r"(?i)(bearer\s+)[\w.~+/=-]+")
 _NAMES = re.compile(r"(?i)password|secret|token|credential|authorization")
 
 
-def learn(secret: str) -> str:
-    """Mask `secret` from now on. Returns it."""
+def learn(secret: str, *, passing: bool = False) -> str:
+    """Mask `secret` from now on; a `passing` one (a token) until MOST_PASSING others were learnt. Returns it."""
     global _learnt
-    if len(secret) >= SHORTEST and secret not in _learnt:
-        _learnt = tuple(sorted((*_learnt, secret), key=len, reverse=True))
+    if len(secret) < SHORTEST or secret in _lasting or (passing and secret in _passing):
+        return secret
+    with _learning:
+        if passing:
+            _passing[secret] = None
+            if len(_passing) > MOST_PASSING:
+                del _passing[next(iter(_passing))]
+        else:
+            _lasting.add(secret)
+        _learnt = tuple(sorted({*_lasting, *_passing}, key=len, reverse=True))
     return secret
 
 
