@@ -261,6 +261,27 @@ async def test_a_token_endpoint_that_is_not_there(bench: Bench, authority: Autho
     assert not partner.requests
 
 
+async def test_calls_that_wait_for_one_token_do_not_wait_one_after_the_other(
+    bench: Bench, authority: Authority
+) -> None:
+    """Each has its time, from its begin: beyond that its lease would be lost, and it would still go out."""
+    never = asyncio.Event()
+
+    async def serve(_: web.BaseRequest) -> web.StreamResponse:
+        await never.wait()
+        return web.Response()
+
+    async with partner_with(authority, serve) as partner:
+        bench.credentials.replace([oauth(partner.port, authority)])
+        too_late = asyncio.get_running_loop().call_later(10, never.set)  # 20 s, one after the other
+        results = await asyncio.gather(*[bench.call(partner.port, timeout_ms=2000) for _ in range(10)])
+        assert not never.is_set()
+        too_late.cancel()
+        never.set()
+    assert {result.failure and result.failure.code for result in results} == {"oauth_token_failed"}
+    assert {request.path for request in partner.requests} == {"/token"}
+
+
 async def test_a_credential_that_stays_the_same_keeps_its_token(bench: Bench, authority: Authority) -> None:
     serve = TokenServer()
     async with partner_with(authority, serve) as partner:

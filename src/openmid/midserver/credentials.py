@@ -89,8 +89,9 @@ class Credentials:
         for one in self._by_sys_id.values():
             redact.learn(one.opened.secret)
 
-    async def show(self, sys_id: str, call: Call) -> Shown:
-        """What a request with this credential carries. `call` makes the request for a token.
+    async def show(self, sys_id: str, call: Call, seconds: float) -> Shown:
+        """What a request with this credential carries. `call` makes the request for a token; another call's is waited for
+        no longer than `seconds`.
 
         Raises:
             CallError: credential_unknown, credential_unusable, oauth_token_refused, oauth_token_failed.
@@ -106,7 +107,7 @@ class Credentials:
                 return Shown(("Authorization", f"Basic {_basic(opened.user_name, opened.secret)}"))
             case "api_key":
                 return _key(opened)
-        return await _bearer(cached, call)
+        return await _bearer(cached, call, seconds)
 
     def refuse(self, sys_id: str, shown: Shown) -> bool:
         """The partner answered 401: forget that token. Whether another one may help."""
@@ -134,14 +135,26 @@ def _key(opened: OpenedCredential) -> Shown:
     return Shown(query=(opened.name, opened.secret))
 
 
-async def _bearer(cached: _Cached, call: Call) -> Shown:
-    async with cached.lock:  # one fetches, the others wait for it
+async def _bearer(cached: _Cached, call: Call, seconds: float) -> Shown:
+    await _alone(cached.lock, seconds)  # one fetches, the others wait for it
+    try:
         if cached.token and time.monotonic() < cached.until:
             return Shown(("Authorization", f"Bearer {cached.token}"))
         token = await _fetched(cached.opened, call)
         cached.token = redact.learn(token.access_token, passing=True)
         cached.until = time.monotonic() + _seconds(token)
         return Shown(("Authorization", f"Bearer {cached.token}"), fresh=True)
+    finally:
+        cached.lock.release()
+
+
+async def _alone(lock: asyncio.Lock, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await lock.acquire()
+    except TimeoutError as error:
+        words = "another call asked for it, and had no answer while this call had time"
+        raise CallError("oauth_token_failed", words, "look at the service that gives out the tokens") from error
 
 
 async def _fetched(opened: OpenedCredential, call: Call) -> _Token:

@@ -154,7 +154,8 @@ class RestRunner:
         trip.request = outgoing.of(probe, parts, default_port)
         while True:
             if probe.credential and trip.shown is None:
-                trip.shown = await self._credentials.show(probe.credential, self._fetch_for(trip))
+                trip.began = trip.began or time.monotonic_ns()
+                trip.shown = await self._credentials.show(probe.credential, self._fetch_for(trip), trip.left())
             result = await self._exchange(trip, trip.request)
             if result is not None:
                 return result
@@ -163,8 +164,7 @@ class RestRunner:
         """How a token is fetched: by this runner, under the limits of the call that needs it."""
 
         async def fetch(probe: HttpProbe) -> ProbeResult:
-            trip.began = trip.began or time.monotonic_ns()
-            limited = restruct(probe, timeout_ms=trip.probe.timeout_ms, require_fips=trip.probe.require_fips)
+            limited = restruct(probe, timeout_ms=int(trip.left() * 1000) + 1, require_fips=trip.probe.require_fips)
             return (await self._attempt(limited, None, last=True)).result
 
         return fetch
