@@ -9,10 +9,13 @@ import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from openmid.cli.instance import sentences
 from openmid.instance.connections.models import MidProtocolProfile
@@ -197,6 +200,7 @@ def test_the_disk_and_senseless_numbers_are_answered_with_a_sentence(tmp_path: P
     openmid("backup", str(file), "--dir", str(folder))
     assert "Not a directory" in openmid("restore", str(file), str(file), expect=1).stderr
     assert "0 executions" in openmid("purge", "--older-than", "1000000", "--dir", str(folder)).stdout
+    assert "purge: 0 executions older than 1000000 days" in openmid("audit", "--dir", str(folder)).stdout
 
 
 def test_a_full_disk_is_no_traceback_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +252,22 @@ def test_what_is_older_than_its_retention_goes_and_the_rest_stays(
     mid.deliver(mid.job())
     assert retention.purge(1).executions == 3
     assert (Execution.objects.count(), StepExecution.objects.count(), EccQueueItem.objects.count()) == (1, 1, 2)
+
+
+def test_what_nobody_can_use_goes_also_where_everything_is_kept(instance: Folder) -> None:
+    for key, seconds in (("ended", -1), ("lasts", 60)):
+        Session.objects.create(
+            session_key=key, session_data="", expire_date=timezone.now() + timedelta(seconds=seconds)
+        )
+    place = instance.path / "attachments" / "bb"
+    place.mkdir(parents=True)
+    (place / "b1").symlink_to("went away")
+    (place / "b2").write_text("no record knows it")
+    os.utime(place / "b2", (0, 0))
+    assert retention.tidy(0) == retention.Purged()
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["lasts"]
+    assert [each.name for each in place.iterdir()] == ["b1"]
+    shutil.rmtree(instance.path / "attachments")
 
 
 def test_proofs_that_nobody_rests_on_go_once_there_are_many(

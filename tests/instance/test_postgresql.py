@@ -23,6 +23,7 @@ from openmid.instance.ecc.shared_writer import SharedWriter
 from openmid.instance.errors import OutcomeUnknownError
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import MidServer
+from openmid.instance.operations import retention
 from openmid.instance.records import clock, listening
 from openmid.instance.records.database import Connection, database, reader
 from openmid.instance.records.failures import DatabaseAway
@@ -339,3 +340,12 @@ def test_a_message_wakes_as_many_as_it_holds(monkeypatch: pytest.MonkeyPatch) ->
     listening.heard("other mid:1 execution:2")
     listening.heard("other mid:1 *")
     assert woken == ["mid:1", "execution:2", "all"]
+
+
+@on_postgresql
+def test_purging_goes_on_after_the_server_was_restarted(instance: Folder, cluster: Cluster) -> None:
+    """In a thread that purges once an hour and does nothing else."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(retention.tidy, 90).result()
+        cluster.restart("fast")
+        assert thread.submit(retention.tidy, 90).result().executions == 0

@@ -80,13 +80,16 @@ def purge(days: int, folder: Path) -> None:
     A running instance does this once an hour by "retention_days" in instance.json (90; 0 keeps everything).
     """
     use(folder)
+    from openmid.instance.audit.models import Event
+    from openmid.instance.audit.trail import note
     from openmid.instance.ecc.writer import close_writer
-    from openmid.instance.operations.retention import purge as delete
+    from openmid.instance.operations.retention import tidy
 
     try:
-        done = delete(days)
+        done = tidy(days)
     finally:
         close_writer()
+    note(Event.COMMAND, display=f"purge: {done.executions} executions older than {days} days were deleted")
     click.echo(f"{done.executions} executions and {done.items} other items are deleted")
 
 

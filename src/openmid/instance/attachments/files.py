@@ -7,6 +7,7 @@ removes. Reading and writing take a chunk at a time, in threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
@@ -179,7 +180,8 @@ def sweep() -> int:
     """Remove files that no record knows and that are a day old. Returns how many there were."""
     before, count = time.time() - OLD_S, 0
     for path in root().glob("*/*") if root().is_dir() else ():
-        if path.stat().st_mtime < before and not Attachment.objects.filter(pk=path.name).exists():
-            path.unlink(missing_ok=True)
-            count += 1
+        with contextlib.suppress(FileNotFoundError):  # it took its place meanwhile, or went
+            if path.stat().st_mtime < before and not Attachment.objects.filter(pk=path.name).exists():
+                path.unlink()
+                count += 1
     return count

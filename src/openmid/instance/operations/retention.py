@@ -1,6 +1,7 @@
 """Executions, their jobs and answers are kept for `retention_days` of instance.json; the audit trail is kept for ever.
 
-Deleted in small units of the queue's writer, so that nobody waits for it.
+Deleted in small units of the queue's writer, so that nobody waits for it. What nobody can use goes whatever the setting
+says: sessions that have ended, files of attachments that no record knows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from functools import partial
+
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
 
 from openmid.instance.attachments import files
 from openmid.instance.attachments.models import Attachment
@@ -74,7 +78,6 @@ def _attachments(before: int) -> None:
     old = Attachment.objects.filter(table_name="ecc_queue", sys_created_on__lt=clock.moment(before))
     for each in old.iterator(chunk_size=AT_ONCE):
         files.delete(each)
-    files.sweep()
 
 
 def _proofs() -> None:
@@ -92,12 +95,22 @@ def _delete_proofs(loose: list[str], connection: Connection) -> None:
         connection.change(SQL["delete_proof"], sys_id=sys_id)
 
 
+def tidy(days: int) -> Purged:
+    """What a running instance does, in a thread: `purge`, unless `days` is 0, and what nobody can use."""
+    try:
+        files.sweep()
+        SessionStore.clear_expired()
+        return purge(days) if days else Purged()
+    finally:
+        connections.close_all()  # nobody else closes this thread's, and one that is broken would stay so
+
+
 async def keep_tidy(folder: Folder) -> None:
     """Purge once an hour, as long as the instance runs."""
     while True:
         try:
             days = folder.number(SETTING, DAYS)
-            done = await asyncio.to_thread(purge, days) if days else Purged()
+            done = await asyncio.to_thread(tidy, days)
         except InstanceError as error:
             log.error("nothing was purged: %s (%s)", error, error.hint)  # noqa: TRY400  a sentence is enough
         except DATABASE_ERRORS as error:
