@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
-from tests.instance.conftest import PASSWORDS
+from openmid.instance.access.models import ApiToken
+from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
+from openmid.instance.folder import Folder
+from openmid.instance.table_api.views import records
+from tests.instance.conftest import PASSWORDS, both
 from tests.instance.partners import Api, Mid
 
 
@@ -168,6 +177,28 @@ def test_a_page_of_another_site_cannot_use_a_browsers_password(api: Api, path: s
         reply = api.request("POST", path, b"{}", Sec_Fetch_Site=site)
         assert (reply.status, "another site" in reply.json["error"]["message"]) == (403, True)
     assert api.request("POST", path, b"{}", Sec_Fetch_Site="same-origin").status != 403
+
+
+@both
+def test_a_record_that_another_request_made_meanwhile_is_in_the_way(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two requests with one name PostgreSQL lets both pass the form, and one the commit."""
+    assert api.post("/api/now/table/sys_alias", {"name": "a"}).status == 201
+    monkeypatch.setattr(ConnectionAlias, "validate_unique", lambda *_, **__: None)
+    reply = api.post("/api/now/table/sys_alias", {"name": "a"})
+    assert (reply.status, reply.json["error"]["detail"]) == (409, "nothing was done: send it again")
+
+
+def test_a_list_reads_each_record_once(instance: Folder) -> None:
+    """Else one that is deleted meanwhile would be looked for again, and be a failure of the whole list."""
+    token = ApiToken.issue("t", User.objects.get(username="alice"))
+    asked = RequestFactory().get("/api/now/table/mid_protocol_profile", headers={"Authorization": f"Bearer {token}"})
+    counts = []
+    for name in ("one", "two", "three"):
+        MidProtocolProfile.objects.create(protocol=name, keystore_path="/x")
+        with CaptureQueriesContext(connection) as queries:
+            assert len(json.loads(records(asked, table="mid_protocol_profile").content)["result"]) == len(counts) + 1
+        counts.append(len(queries))
+    assert len(set(counts)) == 1
 
 
 def test_a_full_disk_is_told_as_one(api: Api) -> None:

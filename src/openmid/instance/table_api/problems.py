@@ -5,6 +5,7 @@ ApiError
   NotSignedInError     401
   NotAllowedError      403
   NoRecordError        404
+  InTheWayError        409: the same again shows what it was
   TooManyError         429: `Retry-After` says how long to wait
   OutOfOrderError      503
 """
@@ -84,6 +85,15 @@ class NoRecordError(ApiError):
 
     def __init__(self) -> None:
         super().__init__("No Record found", "Record doesn't exist or ACL restricts the record retrieval")
+
+
+class InTheWayError(ApiError):
+    """Raised when another request made, changed or deleted a record between a check and the commit."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("Another request was in the way", "nothing was done: send it again")
 
 
 def invalid(error: ValidationError) -> BadInputError:

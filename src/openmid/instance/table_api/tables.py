@@ -78,6 +78,11 @@ class Table:
             if not isinstance(field, EncryptedField) and name not in self.hidden
         }
 
+    @property
+    def lists(self) -> list[str]:
+        """The columns that go out with several records in each."""
+        return [name for name, field in self.columns.items() if isinstance(field, models.ManyToManyField)]
+
     @cached_property
     def writable(self) -> dict[str, models.Field[Any, Any]]:
         """The columns that come in, by name."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -23,6 +24,7 @@ from openmid.instance.table_api.encoded_query import select
 from openmid.instance.table_api.problems import (
     ApiError,
     BadInputError,
+    InTheWayError,
     NoRecordError,
     NotAllowedError,
     NotSignedInError,
@@ -31,6 +33,7 @@ from openmid.instance.table_api.problems import (
 )
 from openmid.instance.table_api.tables import TABLES, Table, read
 
+log = logging.getLogger("openmid.instance")
 MAX_LIMIT = 10_000
 KNOWN = frozenset(
     {"sysparm_query", "sysparm_fields", "sysparm_limit", "sysparm_offset", "sysparm_exclude_reference_link"}
@@ -62,6 +65,9 @@ def api(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase
             return NotSignedInError(f"{error}: {error.hint}").answer()
         except TooManyAttempts as error:
             return TooManyError(error.seconds).answer()
+        except IntegrityError as error:
+            log.warning("%s %s: %s", request.method, request.path, str(error).splitlines()[0])
+            return InTheWayError().answer()
         except DatabaseError as error:
             told = of_the_database(error)
             if told is None:
@@ -102,6 +108,7 @@ def records(request: HttpRequest, table: str) -> HttpResponseBase:
     _may_write(request, found, "add")
     with transaction.atomic():
         record = found.save(found.model(), read(request.body))
+        record.refresh_from_db()
     response = JsonResponse({"result": _row(request, found, record)}, status=201)
     response["Location"] = f"{_link(request)}/{found.name}/{record.pk}"
     return response
@@ -125,6 +132,7 @@ def record(request: HttpRequest, table: str, sys_id: str) -> HttpResponseBase:
     _may_write(request, found, "change")
     with transaction.atomic():
         changed = found.save(_record(found, sys_id, locked=True), read(request.body))
+        changed.refresh_from_db()
     return JsonResponse({"result": _row(request, found, changed)})
 
 
@@ -137,7 +145,7 @@ def _list(request: HttpRequest, table: Table) -> JsonResponse:
             raise BadInputError(f"Invalid parameter {name}", f"{name}={value} is not known here yet")
     limit, offset = _number(request, "sysparm_limit", MAX_LIMIT), _number(request, "sysparm_offset", 0)
     found = select(table, request.GET.get("sysparm_query", "")).order_by("sys_created_on", "pk")
-    page = found[offset : offset + min(limit, MAX_LIMIT)]
+    page = found.prefetch_related(*table.lists)[offset : offset + min(limit, MAX_LIMIT)]
     response = JsonResponse({"result": [_row(request, table, each) for each in page]})
     response["X-Total-Count"] = str(found.count())
     return response
@@ -184,7 +192,6 @@ def _delete(found: Record) -> None:
 
 
 def _row(request: HttpRequest, table: Table, found: Record) -> dict[str, Any]:
-    found.refresh_from_db()
     fields = [name for name in request.GET.get("sysparm_fields", "").split(",") if name]
     with_links = request.GET.get("sysparm_exclude_reference_link", "false") != "true"
     return table.row(found, _link(request), with_links, fields)
