@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
@@ -171,6 +172,11 @@ def test_people_and_mid_servers(made: tuple[Path, dict[str, str]], tmp_path: Pat
     openmid("mid", "token", "mid1", "--output", str(tmp_path / "token"), "--dir", folder)
     assert (tmp_path / "token").read_text().startswith("enrol-")
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    os.mkfifo(tmp_path / "pipe")  # like /dev/stdout: written to, and not replaced by a file
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    openmid("mid", "token", "mid1", "--output", str(tmp_path / "pipe"), "--dir", folder)
+    assert os.read(reader, 1000).startswith(b"enrol-")
+    os.close(reader)
     assert json.loads(openmid("mid", "list", "--json", "--dir", folder).stdout) == []
 
 

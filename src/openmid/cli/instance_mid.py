@@ -32,8 +32,12 @@ def mid_token(name: str, output: Path | None, folder: Path) -> None:
     if output is None:
         click.echo(clear)
         return
+    target, content = output.resolve(), f"{clear}\n".encode()
     try:
-        write(output.absolute(), f"{clear}\n".encode(), 0o600)
+        if target.is_file() or not output.exists():
+            write(target, content, 0o600)
+        else:  # /dev/stdout, a pipe: root could replace a device
+            output.write_bytes(content)
     except OSError as error:
         raise FolderError(f"{output} cannot be written: {error.strerror}", "name another file") from None
 

@@ -50,7 +50,12 @@ def read_file(path: Path | str) -> bytes:
 
 
 def write_atomically(path: Path | str, data: bytes, mode: int = 0o600) -> None:
-    """A new file beside the old one, synced, renamed over it; the folder is synced too. Raises FileProblem."""
+    """A new file beside the old one, synced, renamed over it; the folder is synced too. Raises FileProblem.
+
+    What is no file is written to and never replaced: root may do that to a device, and /dev/null would be gone.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        return _write_into(path, data)
     target = os.path.realpath(path)  # a link stays a link
     temporary = os.path.join(folder_of(path), f".keystore.{os.getpid()}.{time.monotonic_ns()}.tmp")
     try:
@@ -67,6 +72,15 @@ def write_atomically(path: Path | str, data: bytes, mode: int = 0o600) -> None:
                 os.unlink(temporary)
             raise
         _sync_folder(folder_of(path))
+    except OSError as error:
+        raise _unwritable(str(path), error) from error
+
+
+def _write_into(path: Path | str, data: bytes) -> None:
+    """A device or a pipe: /dev/stdout, `>(…)`."""
+    try:
+        with open(path, "wb") as stream:
+            stream.write(data)
     except OSError as error:
         raise _unwritable(str(path), error) from error
 

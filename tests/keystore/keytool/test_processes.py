@@ -238,3 +238,49 @@ def test_a_conversion_loads_little(tmp_path: Path) -> None:
     words = [sys.executable, "-c", code, *line.split(), "-deststoretype", "BCFKS"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+@pytest.fixture
+def store(keytool: Keytool) -> str:
+    """-keystore and its password, with the entry `client`."""
+    keytool.fine("-genkeypair -alias client -keyalg EC -dname CN=client -keystore s.p12 -storepass secret")
+    return "-keystore s.p12 -storepass secret -alias client"
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(store: str, keytool: Keytool) -> None:
+    """Root's -file /dev/null put a file in the device's place."""
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    keytool.fine(f"-exportcert -rfc {store} -file pipe")
+    assert os.read(reader, 10_000).startswith(b"-----BEGIN CERTIFICATE-----")
+    os.close(reader)
+    assert Path("pipe").is_fifo()
+    assert "cannot be written" in keytool.refused(f"-exportcert {store} -file .")
+
+
+@pytest.mark.parametrize(("command", "stream"), [("-list", "stdout"), ("-list -alias no", "stdout"), ("-v", "stderr")])
+def test_a_standard_stream_on_a_full_disk(store: str, tmp_path: Path, command: str, stream: str) -> None:
+    assert store
+    into = "-importkeystore -srckeystore s.p12 -srcstorepass secret -destkeystore d.p12 -deststorepass secret"
+    line = f"{into if command == '-v' else f'{command} -keystore s.p12 -storepass secret'}"
+    with Path("/dev/full").open("w") as full:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run([*KEYTOOL, *line.split()], text=True, cwd=tmp_path, **pipes)  # type: ignore[call-overload]
+    said = (done.stdout or "") + (done.stderr or "")
+    assert done.returncode == 1
+    assert "cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+
+
+def test_a_password_that_is_not_utf8_on_standard_input(store: str, tmp_path: Path) -> None:
+    """Under an UTF-8 locale Python reads standard input strictly; PYTHONIOENCODING says the same on every machine."""
+    assert store
+    done = subprocess.run(
+        [*KEYTOOL, "-list", "-keystore", "s.p12"],
+        input=b"secr\xe9t\n",
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False), done.stderr
+    assert b"the password does not open s.p12" in done.stdout

@@ -30,24 +30,41 @@ _MODULES = {  # each is loaded when its command is called
     "-showinfo": "show",
     "-storepasswd": "change",
 }
+_SHOWN = "backslashreplace"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name); the exit status."""
     _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, _SHOWN), (sys.stderr, _SHOWN)):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=errors)  # on stdin as on the command line
     try:
         status = _guarded(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no second complaint at exit
         return 1
+    except OSError as error:
+        return _stream_failed(error)
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130
     return status
+
+
+def _stream_failed(error: OSError) -> int:
+    """Standard output or standard error takes nothing more (a full disk): whichever is left says so."""
+    said = f"keytool error: standard output or standard error cannot be written: {error.strerror}\n"
+    for stream in (sys.stderr, sys.stdout):
+        try:
+            stream.write(said)
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # no second complaint at exit
+        else:
+            said = ""
+    return 1
 
 
 def _open_closed_streams() -> None:
@@ -73,12 +90,10 @@ def _guarded(arguments: list[str]) -> int:
         return 1
     except (KeytoolError, KeystoreError) as error:
         return _failed(str(error), error.hint)
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        return _failed(
-            f"{error.filename or 'a file'}: {error.strerror}", "check owner and mode of the file and its folders"
-        )
+        if error.filename is None:
+            raise
+        return _failed(f"{error.filename}: {error.strerror}", "check owner and mode of the file and its folders")
     return 0
 
 

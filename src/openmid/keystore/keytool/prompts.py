@@ -62,6 +62,8 @@ def typed_password(question: str, flag: str) -> str | None:
             return getpass(safe(question), stream=sys.stderr)
         except EOFError:
             raise KeytoolError(f"no password was given for {flag}") from None
+        except UnicodeDecodeError:
+            raise KeytoolError("the terminal does not send UTF-8", f"give it as {flag}:file FILE") from None
     say(question, end="")
     line = sys.stdin.readline()
     return line.rstrip("\r\n") if line else None
