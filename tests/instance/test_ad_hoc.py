@@ -51,6 +51,14 @@ def test_one_call_is_made_through_an_alias_and_recorded_like_any_other(api: Api,
     assert api.details(found["sys_id"])["started_by"] == "alice"
 
 
+@pytest.mark.parametrize("path", ["connections/partner/request", "actions/call/execute", "actions/call/execute-batch"])
+def test_a_body_of_another_encoding_is_refused_with_a_sentence(api: Api, mid: Mid, path: str) -> None:
+    records(api)
+    reply = api.request("POST", f"/api/v1/{path}", '{"\u00fc": 1}'.encode("latin-1"))
+    assert reply.status == 400
+    assert "utf-8" in reply.json["error"]["message"]
+
+
 def test_a_binary_body_and_a_timeout(api: Api, mid: Mid) -> None:
     records(api)
     raw = base64.b64encode(bytes(range(256))).decode()

@@ -46,7 +46,7 @@ class AdHocRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         try:
             found = msgspec.json.decode(raw or b"{}", type=cls)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise BadRequestError(f"the request is not understood: {error}", EXAMPLE) from None
         for name, problem in found._problems():
             raise BadRequestError(f"{name}: {problem}", EXAMPLE)

@@ -67,7 +67,7 @@ async def execute_batch(request: Request) -> Response:
 def _wanted(raw: bytes) -> list[Wanted]:
     try:
         asked = msgspec.json.decode(raw, type=Batch).executions
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Refused(400, "bad_body", f"the body is not understood: {error}", SHAPE) from None
     return [Wanted(new_id(), each.idempotency_key, each.inputs) for each in asked]
 

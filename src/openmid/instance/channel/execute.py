@@ -210,7 +210,7 @@ def _inputs(raw: bytes) -> dict[str, Any]:
     """The inputs in a body: `{"inputs": {name: value}}`; an empty body has none."""
     try:
         sent = msgspec.json.decode(raw, type=Inputs) if raw.strip() else Inputs()
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Refused(
             400, "bad_body", f"the body is not understood: {error}", 'send {"inputs": {"name": "value"}}, or nothing'
         ) from None
