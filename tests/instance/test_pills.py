@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmid.instance.actions import fill, inputs, outputs, pills
+from openmid.instance.records import header_secrets
 from openmid.wire.probes import Attachment, RestProbe
 
 VALUES: dict[str, Any] = {
@@ -228,6 +229,16 @@ def test_outputs_of_xml() -> None:
         {"name": "gone", "source": "xpath", "expression": "/s:E/s:X"},
     )
     assert found == {"id": 7, "all": [" 7 ", "8"], "attribute": "1", "count": 2.0, "gone": None}
+
+
+def test_a_secret_header_is_no_output() -> None:
+    secret = outputs.Output("token", "header", "X-Subject-Token")
+    said = r"kept secret; the data pill {{steps.STEP.headers.X-Subject-Token}} has it"
+    with pytest.raises(ValueError, match=said):
+        outputs.declared([{"name": "token", "source": "header", "expression": "X-Subject-Token"}])
+    kept = header_secrets.sealed_answer([("X-Subject-Token", "s3cret")])  # an action that was made before this was said
+    with pytest.raises(outputs.OutputError, match=said):
+        outputs.evaluate([secret], 200, kept, "")
 
 
 @pytest.mark.parametrize(

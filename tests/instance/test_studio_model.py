@@ -83,6 +83,16 @@ def test_values_flow_from_step_to_step(api: Api, mid: Mid) -> None:
     assert again["inputs"] == found["inputs"]
 
 
+def test_a_token_in_a_header_goes_from_step_to_step(api: Api, mid: Mid) -> None:
+    sends = {"headers": [["X-Auth-Token", "{{steps.A.headers.X-Subject-Token}}"]]}
+    steps = [{"name": name, "base_url": "https://partner.example"} for name in ("A", "B")]
+    assert api.post("/api/v1/actions", {"name": "token", "steps": [steps[0], steps[1] | sends]}).status == 201
+    sys_id = api.execute("token").json["sys_id"]
+    mid.deliver(mid.job(), headers=[("X-Subject-Token", "s3cret")])
+    assert ("X-Auth-Token", "s3cret") in mid.job().decoded().headers
+    assert b"s3cret" not in api.get(f"/api/v1/executions/{sys_id}").raw
+
+
 def test_what_was_read_does_not_fit(api: Api, mid: Mid) -> None:
     made(api)
     sys_id = run(api, {"client": "a"})

@@ -17,6 +17,7 @@ from lxml import etree
 
 from openmid.instance.actions.inputs import Input, InputError, fitting, keepable
 from openmid.instance.errors import InstanceError
+from openmid.instance.records import header_secrets
 
 Source = Literal["json_path", "xpath", "header", "status", "body"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
@@ -75,6 +76,8 @@ def check(output: Output) -> None:
         return
     if not output.expression.strip():
         raise ValueError(f"Output {output.name} needs an expression, such as {EXAMPLES[output.source]}.")
+    if output.source == "header" and header_secrets.is_secret(output.expression):
+        raise ValueError(f"Output {output.name}: {_kept_secret(output)}.")
     if output.source in _COSTLY:
         _cheap(output)
     try:
@@ -185,7 +188,16 @@ def _by_xpath(answer: _Answer, output: Output) -> Any:
 
 def _by_header(answer: _Answer, output: Output) -> str | None:
     name = output.expression.strip().lower()
-    return next((value for key, value in answer.headers if key.lower() == name), None)
+    value = next((value for key, value in answer.headers if key.lower() == name), None)
+    if value is not None and header_secrets.is_sealed(value):
+        raise OutputError(f"output {output.name}: {_kept_secret(output)}", "change the action")
+    return value
+
+
+def _kept_secret(output: Output) -> str:
+    """An output is kept, and shown, as it is."""
+    name = output.expression.strip()
+    return f"the value of the header {name} is kept secret; the data pill {{{{steps.STEP.headers.{name}}}}} has it"
 
 
 _READ: dict[str, Callable[[_Answer, Output], Any]] = {
