@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from openmid.instance.access import throttle as module
+from openmid.instance.access.authentication import TokenNeededError, identify
+from openmid.instance.access.models import TotpDevice
 from openmid.instance.access.throttle import (
     FREE_NAME,
     FREE_PAIR,
@@ -104,6 +107,46 @@ def test_the_api_answers_429_and_does_not_look_at_the_password(api: Api, monkeyp
         status, after = ask("alice's password", path)
         assert status == 429
         assert int(after or 0) > 0
+
+
+def basic(password: str, address: str) -> str:
+    """The user that is recognised; `wait`; or nothing."""
+    value = base64.b64encode(f"alice:{password}".encode()).decode()
+    try:
+        found = identify(f"Basic {value}", address)
+    except TooManyAttempts:
+        return "wait"
+    except TokenNeededError:
+        return "token"
+    return found.username if found else ""
+
+
+def test_a_script_that_is_right_helps_nobody_else_to_guess(instance: Folder) -> None:
+    """Its password is remembered; whoever has to wait would else see by the answer which guess is the right one."""
+    assert basic("alice's password", "192.0.2.1") == "alice"
+    for address in ("192.0.2.66", "192.0.2.1"):
+        for _ in range(FREE_PAIR + 1):
+            assert basic("wrong", address) == ""
+        assert basic("wrong", address) == "wait"
+        assert basic("alice's password", address) == "wait"
+
+
+def test_wrong_passwords_from_elsewhere_do_not_hold_up_a_script_that_is_right(instance: Folder) -> None:
+    assert basic("alice's password", "192.0.2.1") == "alice"
+    for number in range(FREE_NAME + 1):
+        throttle.failed("alice", f"2001:db8::{number}")
+    assert basic("alice's password", "192.0.2.1") == "alice"
+    assert basic("alice's password", "192.0.2.2") == "wait"
+
+
+def test_a_password_alone_does_not_forget_wrong_codes(instance: Folder) -> None:
+    user = User.objects.get(username="alice")
+    TotpDevice.objects.create(user=user, secret="x", confirmed=True)
+    for _ in range(FREE_PAIR):
+        throttle.failed("alice", "192.0.2.1")
+    assert basic("alice's password", "192.0.2.1") == "token"
+    throttle.failed("alice", "192.0.2.1")
+    assert basic("alice's password", "192.0.2.1") == "wait"
 
 
 def test_the_sign_in_page_says_how_long_to_wait(instance: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """How a request shows whose it is: `Authorization: Bearer omt_…` (an API token) or HTTP Basic (RFC 7617).
 
-A Basic password that was right is remembered for five minutes, as a keyed digest bound to the stored hash: the hash is
-slow on purpose, and a client sends it with every request. A changed password is asked for at once.
+A Basic password that was right is remembered for five minutes, as a keyed digest bound to the stored hash and to the address
+that it came from: the hash is slow on purpose, and a client sends it with every request. A changed password is asked for
+at once; and who may not try now learns nothing from what somebody else has sent.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _basic(value: str, address: str) -> Caller | None:
         make_password(password)  # as long as for a user who exists
         _wrong(username, address)
         return None
-    if not _is_right(password, row["password"], username, address):
+    if not _is_right(password, row, address):
         return None
     if row["second_factor"]:
         raise TokenNeededError(f"{username} has two-factor sign-in: a password alone is not enough", "use an API token")
@@ -112,16 +113,19 @@ def _wrong(username: str, address: str) -> None:
         note(Event.SIGN_IN_FAILED, user=username, detail="HTTP Basic")
 
 
-def _is_right(password: str, stored: str, username: str, address: str) -> bool:
-    seen = hmac.digest(_key, f"{stored}\n{password}".encode(), hashlib.sha256)
+def _is_right(password: str, row: Any, address: str) -> bool:
+    username, stored = row["username"], row["password"]
+    seen = hmac.digest(_key, f"{stored}\n{address}\n{password}".encode(), hashlib.sha256)
     now = time.monotonic()
-    if _right.get(seen, 0.0) > now:
+    known = _right.get(seen, 0.0) > now
+    throttle.check(username, address, known=known)
+    if known:
         return True
-    throttle.check(username, address)
     if not check_password(password, stored):
         _wrong(username, address)
         return False
-    throttle.passed(username, address)
+    if not row["second_factor"]:  # there it is half of a sign-in: wrong codes go on counting
+        throttle.passed(username, address)
     for old in [each for each, until in _right.items() if until <= now]:
         del _right[old]
     _right[seen] = now + REMEMBER_S

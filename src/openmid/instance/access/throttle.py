@@ -44,15 +44,16 @@ class Throttle:
         self._lock = threading.Lock()
         self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
 
-    def check(self, name: str, address: str) -> None:
-        """May this password be looked at now?
+    def check(self, name: str, address: str, *, known: bool = False) -> None:
+        """May this password be looked at now? `known`: it was right from this address a moment ago, so that wrong ones
+        of others, or for other names, hold nobody up.
 
         Raises:
             TooManyAttempts: no.
         """
-        now = self._clock()
+        now, keys = self._clock(), [(name[:150], address)] if known else _keys(name, address)
         with self._lock:
-            until = max((self._counts[key].until for key in _keys(name, address) if key in self._counts), default=0.0)
+            until = max((self._counts[key].until for key in keys if key in self._counts), default=0.0)
         if until > now:
             raise TooManyAttempts(int(until - now) + 1)
 
@@ -68,7 +69,7 @@ class Throttle:
     def passed(self, name: str, address: str) -> None:
         """The password was right."""
         with self._lock:
-            self._counts.pop((name, address), None)
+            self._counts.pop((name[:150], address), None)
 
     def clear(self) -> None:
         """Forget everything."""
