@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from openmid.instance import tls
+from openmid.instance.folder import Folder, Listen
 from tests.instance.test_commands import OPENMID, Running, free_port, openmid
 from tests.parts import program
 
@@ -87,6 +89,42 @@ def test_what_cannot_be_served_is_refused_with_a_sentence(authority: trustme.CA,
     }[wrong]
     assert sentence in said
     assert "hint: " in said
+
+
+def test_a_key_that_comes_a_moment_after_its_certificate_is_taken_up(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the look at both that failed, and before anything else."""
+
+    def check_given(listen: Listen) -> None:
+        try:
+            original(listen)
+        finally:
+            if its_key.exists():
+                shutil.move(its_key, key)
+
+    certificate, key = give(authority, tmp_path)
+    context = tls.ServerContext(Folder(tmp_path), Listen(certificate=str(certificate), key=str(key)))
+    renewed, its_key = give(authority, tmp_path, "renewed")
+    shutil.move(renewed, certificate)
+    original = tls.check_given
+    monkeypatch.setattr(tls, "check_given", check_given)
+    caplog.set_level("INFO", "openmid.instance")
+    context.renew()
+    assert "the server's certificate stays as it was" in caplog.text
+    context.renew()
+    assert "the server's certificate was taken up anew" in caplog.text
+
+
+def test_a_certificate_of_our_own_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
+    """Also by an instance that runs: it looks every ten seconds, and must not end."""
+    folder = Folder(tmp_path)
+    tls.ensure(folder, ["localhost"])
+    context = tls.ServerContext(folder, Listen(host="localhost"))
+    for damage in ("", "nonsense"):
+        folder.server.write_text(damage)
+        context.renew()
+        assert "BEGIN CERTIFICATE" in folder.server.read_text()
 
 
 NGINX = """

@@ -60,6 +60,7 @@ class ServerContext:
 
     def renew(self) -> None:
         """Take up what has changed on the disk, or renew our own; what cannot be used is logged, and the old one stays."""
+        looked = self._look()
         try:
             if not self._listen.certificate:
                 ensure(self._folder, self._listen.names)
@@ -67,7 +68,7 @@ class ServerContext:
                 self._load()
                 log.info("the server's certificate was taken up anew")
         except (InstanceError, OSError) as error:
-            self._seen = self._look()
+            self._seen = looked  # not as it is by now: a key that came a moment after its certificate is a change
             log.error("the server's certificate stays as it was: %s", error)  # noqa: TRY400  a sentence is enough
 
     def _load(self) -> None:
@@ -114,8 +115,11 @@ def _is_current(folder: Folder, names: list[str]) -> bool:
 
     if not folder.server.exists():
         return False
-    certificate = x509.load_pem_x509_certificate(folder.server.read_bytes())
-    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    try:
+        certificate = x509.load_pem_x509_certificate(folder.server.read_bytes())
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (ValueError, x509.ExtensionNotFound):
+        return False  # cut off, or none of ours
     lives = certificate.not_valid_after_utc - datetime.now(UTC) > RENEW_BEFORE
     return lives and list(extension.value) == _alternatives(names)
 
