@@ -53,6 +53,13 @@ def test_what_systemd_refuses_is_told(tmp_path: Path) -> None:
         service(tmp_path, system=System("enable")).install()
 
 
+def test_the_folders_owner_writes_no_lines_of_the_unit(tmp_path: Path) -> None:
+    made = service(tmp_path)
+    made.folder.write_listen(Listen(public_names=("x\n[Service]\nExecStartPre=+/bin/id #",)))
+    with pytest.raises(NotDoneError, match="cannot stand in a service's file"):
+        made.text()
+
+
 def test_no_instance_no_unit(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="is not an instance's folder"):
         Service(Folder(tmp_path)).text()

@@ -19,7 +19,7 @@ import click
 from openmid.fips.errors import FipsError
 from openmid.midserver import control, fips_mode
 from openmid.midserver.config import agent_folder
-from openmid.midserver.errors import ConfigError, MidError
+from openmid.midserver.errors import ConfigError, MidError, as_sentences
 
 USAGE = 2
 EXIT = {fips_mode.ENFORCED: 0, fips_mode.OFF: 1, fips_mode.BROKEN: 3}
@@ -35,20 +35,24 @@ def _folder(required: bool) -> Callable[[Any], Any]:
     )
 
 
-def _sentences(command: Callable[..., None]) -> Callable[..., None]:
-    """What goes wrong is a sentence and a hint; exit status 3 when the mode is broken, else 1."""
+def _sentences(failed: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """What goes wrong is a sentence and a hint; exit status 3 when the mode is broken, else `failed`."""
 
-    @wraps(command)
-    def run(context: click.Context, folder: Path | None, **options: Any) -> None:
-        try:
-            command(folder or context.obj, **options)
-        except (MidError, FipsError) as error:
-            click.echo(f"openmid: {error}", err=True)
-            if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
-            sys.exit(3 if isinstance(error, fips_mode.Broken) else 1)
+    def around(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(context: click.Context, folder: Path | None, **options: Any) -> None:
+            try:
+                with as_sentences():
+                    command(folder or context.obj, **options)
+            except (MidError, FipsError) as error:
+                click.echo(f"openmid: {error}", err=True)
+                if error.hint:
+                    click.echo(f"hint: {error.hint}", err=True)
+                sys.exit(3 if isinstance(error, fips_mode.Broken) else failed)
 
-    return run
+        return run
+
+    return around
 
 
 @click.group(invoke_without_command=True)
@@ -71,7 +75,7 @@ def fips(context: click.Context, folder: Path) -> None:
 )
 @_folder(required=False)
 @click.pass_context
-@_sentences
+@_sentences(1)
 def on(folder: Path, provider: Path | None) -> None:
     """Stage the provider, make a new key pair by it, convert the truststore, prove it, and enforce."""
     _report(fips_mode.switch_on(folder, provider))
@@ -80,7 +84,7 @@ def on(folder: Path, provider: Path | None) -> None:
 @fips.command()
 @_folder(required=False)
 @click.pass_context
-@_sentences
+@_sentences(1)
 def off(folder: Path) -> None:
     """Undo what `on` changed, and only that."""
     _report(fips_mode.switch_off(folder))
@@ -90,7 +94,7 @@ def off(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_folder(required=False)
 @click.pass_context
-@_sentences
+@_sentences(USAGE)  # neither enforced nor not: it could not be found out
 def status(folder: Path, as_json: bool) -> None:
     """Prove it in a fresh process, and say what the running one last proved.
 
