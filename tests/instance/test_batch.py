@@ -97,6 +97,15 @@ def test_a_key_that_was_used_gives_the_same_execution(api: Api, mid: Mid) -> Non
     assert (reply.status, [each["state"] for each in reply.json["executions"]]) == (200, ["Completed", "Completed"])
 
 
+def test_a_key_of_the_whole_is_refused_not_ignored(api: Api, mid: Mid) -> None:
+    """Whoever sent it again would run everything twice."""
+    orders(api)
+    asked = {"executions": [order(1)]}
+    reply = api.post("/api/v1/actions/order/execute-batch", asked, Idempotency_Key="k")
+    assert (reply.status, "idempotency_key" in reply.json["error"]["detail"]) == (400, True)
+    assert not Execution.objects.exists()
+
+
 def test_who_waits_in_vain_is_told_what_there_is(api: Api, mid: Mid) -> None:
     orders(api)
     with ThreadPoolExecutor() as pool:

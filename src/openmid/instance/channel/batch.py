@@ -49,6 +49,10 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def execute_batch(request: Request) -> Response:
     """202 once all that was accepted is on the disk; 200 with the details when all has ended within `Prefer: wait=N`."""
     user = await operator(request)
+    if "idempotency-key" in request.headers:
+        raise Refused(
+            400, "bad_key", "a batch as a whole has no Idempotency-Key", f"each execution has its own: {SHAPE}"
+        )
     wanted = _wanted(await body(request))
     name, prefers = request.path_params["name"], Preferences.of(request)
     with ExitStack() as stack:
