@@ -16,6 +16,7 @@ from openmid.midserver.delivery import Delivery
 from openmid.midserver.errors import InstanceRefused, InstanceUnreachable
 from openmid.midserver.fips_guard import FipsGuard
 from openmid.midserver.journal import Journal
+from openmid.midserver.retry import Backoff
 from openmid.midserver.trouble import Trouble
 from openmid.wire.messages import ClaimAnswer, ClaimRequest, Job, JobResult, Released, ResultsAnswer, ResultsRequest
 from openmid.wire.probes import ProbeResult
@@ -64,6 +65,33 @@ async def test_an_instance_that_takes_nothing_at_all_loses_nothing(tmp_path: Pat
 
     await delivered(tmp_path, call, *results("kept"))
     assert [one.result.body for one in asked[-1].results] == ["kept"]
+
+
+async def test_a_result_that_ends_while_others_wait_is_written_through_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = results("", "")
+    journal, sizes, asked = Journal(tmp_path, "ab" * 32, 1 << 20), list[int](), 0
+
+    async def call(_: str, message: ResultsRequest, __: type[Any]) -> ResultsAnswer:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            journal.ended(second)
+            delivery.put(second)
+        if asked < 4:
+            raise InstanceUnreachable("the instance cannot be reached")
+        return ResultsAnswer([one.sys_id for one in message.results])
+
+    monkeypatch.setattr(Backoff, "next", lambda _: 0.0)
+    monkeypatch.setattr(journal, "sync", lambda: sizes.append(journal.size_bytes))
+    delivery = Delivery(SimpleNamespace(call=call), journal, Trouble(lambda: None))  # type: ignore[arg-type]
+    journal.ended(first)
+    delivery.put(first)
+    running = asyncio.create_task(delivery.run())
+    await asyncio.wait_for(delivery.all_delivered(), 20)
+    running.cancel()
+    assert sizes[0] < sizes[-1]
 
 
 async def test_a_refusal_that_is_refused_ends(tmp_path: Path) -> None:

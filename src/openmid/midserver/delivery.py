@@ -87,13 +87,15 @@ class Delivery:
             log.warning("a result came too late: another attempt has taken the job over", job=late)
 
     async def _keep(self) -> None:
-        """Results that have to wait outlast a loss of power, too."""
-        if not self.stuck:
-            self.stuck = True
-            try:
-                await asyncio.to_thread(self._journal.sync)
-            except OSError as error:
-                log.error(f"the journal may not outlast a loss of power: {error.strerror}")  # noqa: TRY400
+        """Results that have to wait outlast a loss of power, too: also those of calls that have ended meanwhile."""
+        self.stuck = True
+        try:
+            await asyncio.to_thread(self._journal.sync)
+        except OSError as error:
+            sentence = f"the journal may not outlast a loss of power: {error.strerror}"
+            self._trouble.complain("sync", sentence, "look after the disk of agent/work")
+        else:
+            self._trouble.over("sync", "the journal is on the disk")
 
     async def _part(
         self, batch: list[JobResult | Released], error: InstanceRefused | InstanceUnreachable, backoff: Backoff
