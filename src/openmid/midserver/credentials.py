@@ -15,6 +15,7 @@ from typing import Literal
 from urllib.parse import quote, quote_plus
 
 import msgspec
+from yarl import URL
 
 from openmid.midserver import redact
 from openmid.midserver.call_error import CallError
@@ -131,8 +132,15 @@ def _key(opened: OpenedCredential) -> Shown:
         raise CallError("credential_unusable", "the key holds a line break or a zero byte")
     if opened.place == "header":
         return Shown(header=(opened.name, opened.secret))
-    redact.learn(quote(opened.secret))
+    for written in _in_a_query(opened.secret):
+        redact.learn(written)
     return Shown(query=(opened.name, opened.secret))
+
+
+def _in_a_query(secret: str) -> set[str]:
+    """As it is sent; and as it comes back in a redirect, where partners and yarl escape less."""
+    sent = quote(secret, safe="")
+    return {sent, quote(secret), quote_plus(secret), URL(f"https://a/?{sent}").raw_query_string}
 
 
 async def _bearer(cached: _Cached, call: Call, seconds: float) -> Shown:
