@@ -63,9 +63,13 @@ class Service:
         path, listen = str(self.folder.path), self.folder.listen()
         if not path.isprintable():
             raise NotDoneError(f"{path!r} cannot stand in a service's file", "move the instance to another folder")
+        if (
+            not listen.url.isprintable()
+        ):  # its owner, who need not be root, wrote instance.json: one more line is a command
+            raise NotDoneError(f"{listen.url!r} cannot stand in a service's file", f"see {self.folder.settings}")
         capabilities = BIND if listen.port < 1024 else ""
         head = UNIT.format(
-            url=listen.url,
+            url=listen.url.replace("%", "%%"),
             user=system.HERE.owner(self.folder.settings),
             python=quoted(sys.executable),
             folder=quoted(path),
