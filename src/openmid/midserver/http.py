@@ -148,7 +148,7 @@ class RestRunner:
             raise CallError("fips_required")
         parts = outgoing.split(probe.url)
         trip.attempt.host = parts.hostname or ""
-        await self._registry.ready(parts.scheme)
+        await self._registry.ready(parts.scheme, probe.timeout_ms / 1000)
         _, default_port = self._registry.client(parts.scheme)
         trip.attempt.port = parts.port or default_port
         trip.request = outgoing.of(probe, parts, default_port)

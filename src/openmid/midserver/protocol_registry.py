@@ -33,6 +33,9 @@ PLAIN = "https"
 PATIENCE_SECONDS = 5.0
 """So long a new configuration waits for its protocols: calls of one that takes longer wait for it, others do not."""
 
+READY_SECONDS = 30.0
+"""So long such a call waits: a lease holds for a minute more than the call itself may take."""
+
 
 class NotRegistered(Exception):
     """Raised for a scheme that no profile has given to this MID Server."""
@@ -66,11 +69,14 @@ class ProtocolRegistry:
         """Every protocol that a profile has registered, loaded or not."""
         return tuple(sorted(self._by_protocol))
 
-    async def ready(self, protocol: str) -> None:
-        """Wait while a protocol is loaded for the first time. A store that is far away takes its time."""
+    async def ready(self, protocol: str, seconds: float) -> None:
+        """Wait while a protocol is loaded for the first time, but not for ever: a store that is far away takes its time,
+        and a call that began when its lease is lost would be made although its outcome is recorded."""
         entry = self._by_protocol.get(protocol)
-        if entry is not None:
-            await entry.settled.wait()
+        if entry is not None and not entry.settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, READY_SECONDS)):
+                    await entry.settled.wait()
 
     def client(self, protocol: str) -> tuple[TlsClient, int]:
         """The client for a scheme, and its default port.
@@ -133,8 +139,7 @@ class ProtocolRegistry:
         entry, tasks = self._by_protocol.pop(protocol), self._tasks.pop(protocol, set())
         for task in list(tasks):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])  # to await it would hide that somebody cancels this one
         entry.settled.set()
         await entry.retire()
 

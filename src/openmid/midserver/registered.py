@@ -93,7 +93,12 @@ class Registered:
             self.place = self._loader.place(profile)
             await self._look_at(self._loader.files(profile.protocol, self.place))
             client = await self._loader.client(profile, self.place)
+            if self._superseded(profile):
+                await client.retire()
+                return
         except ProfileError as error:
+            if self._superseded(profile):
+                return
             self.error = error
             self._retry_at = time.monotonic() + self._backoff.next()
         except Exception:
@@ -108,6 +113,10 @@ class Registered:
                 await old.retire()
         self._report()
         self.settled.set()
+
+    def _superseded(self, profile: OpenedProfile) -> bool:
+        """Whether the protocol was given to another record while this one loaded: that one's load comes next."""
+        return profile.sys_id != self.profile.sys_id
 
     async def _look_at(self, paths: list[Path]) -> None:
         if self._watch.paths != tuple(paths):
