@@ -18,7 +18,8 @@ from openmid import keystore
 from openmid.fips.provider import Provider
 from openmid.midserver import agent_key
 from openmid.midserver.process import Lock
-from tests.fips.conftest import Python, Switch, snapshot
+from tests import parts
+from tests.fips.conftest import SCRIPT, Python, Switch, snapshot
 
 
 @pytest.mark.parametrize("words", [["maybe"], [], ["on", "off"], ["--on"], ["ON"]])
@@ -134,6 +135,25 @@ def test_another_user_is_refused(agent: Path, switch: Switch) -> None:
     done = switch("on")
     assert done.returncode == 1
     assert "belongs to the user" in done.stderr
+
+
+@pytest.mark.parametrize(("word", "status"), [("status", 2), ("on", 1), ("off", 1)])
+def test_a_user_whom_permissions_stop_has_a_sentence(agent: Path, word: str, status: int) -> None:
+    """`status` exits with 1 for "not enforced": whoever may not look does not know that."""
+    (agent / "work" / "mid.lock").touch(0)
+    (agent / "security").chmod(0)
+    words = [str(agent / SCRIPT), word]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            parts.missing("setpriv", "util-linux")
+        words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *words]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True)
+    finally:
+        (agent / "security").chmod(0o700)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith("openmid: ")
+    assert "Permission denied" in done.stderr
 
 
 def test_a_broken_mode_is_told_from_off(agent: Path, switch: Switch) -> None:
