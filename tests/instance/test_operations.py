@@ -58,6 +58,21 @@ def test_after_a_rotation_only_the_new_key_opens(instance: Folder, profile: MidP
         reveal(again, "password")
 
 
+def test_what_root_writes_stays_the_instances_own(tmp_path: Path) -> None:
+    """`sudo openmid instance rotate-key` must not take the key from the instance; nor `init` instance.json."""
+    user = 65534 if os.geteuid() == 0 else os.geteuid()
+    folder = Folder(tmp_path / "instance")
+    folder.path.mkdir()
+    for path in (folder.path, folder.secrets):
+        path.mkdir(exist_ok=True)
+        os.chown(path, user, -1)
+    folder.write_listen(Listen())
+    for value in ("first", "second"):
+        folder.keep_secret("field.key", value)
+    assert {path.stat().st_uid for path in (folder.settings, folder.secrets / "field.key")} == {user}
+    assert (folder.secrets / "field.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_rotation_that_was_killed_half_way_has_lost_nothing(
     instance: Folder, profile: MidProtocolProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

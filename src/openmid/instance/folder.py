@@ -198,6 +198,7 @@ def write(path: Path, content: bytes, mode: int) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, mode)
+            _keep_owner(handle, path)
             file.write(content)
             file.flush()
             os.fsync(handle)
@@ -205,3 +206,10 @@ def write(path: Path, content: bytes, mode: int) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _keep_owner(handle: int, path: Path) -> None:
+    """What root writes in another user's folder stays that user's: the instance that runs there has to read it."""
+    if os.geteuid() == 0:
+        like = (path if path.exists() else path.parent).lstat()
+        os.fchown(handle, like.st_uid, like.st_gid)
