@@ -134,6 +134,22 @@ def test_without_a_certificate_at_hand_every_vague_alert_is_a_demand_for_one(ale
     assert diagnose(evidence).code == "client_certificate_required"
 
 
+@pytest.mark.parametrize("alert", ["ACCESS_DENIED", "UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_EXPIRED"])
+def test_an_alert_before_a_certificate_was_asked_for_is_not_about_one(alert: str) -> None:
+    for client in ("", "CN=c"):
+        evidence = replace(TLS, client_subject=client, ssl_reason=f"TLSV1_ALERT_{alert}", detail=f"alert {alert}")
+        assert diagnose(evidence).code == "tls_failed"
+        assert alert in diagnose(evidence).message
+    later = replace(TLS, phase="answer", client_subject="CN=c", ssl_reason=f"TLSV1_ALERT_{alert}")
+    assert diagnose(later).code.startswith("client_certificate_")  # of a resumed session
+
+
+def test_a_demand_where_a_certificate_was_at_hand() -> None:
+    demanded = replace(ASKED, ssl_reason="TLSV13_ALERT_CERTIFICATE_REQUIRED")
+    assert "CN=c was at hand and does not fit" in diagnose(demanded).remedy
+    assert "Mutual authentication" in diagnose(replace(demanded, client_subject="")).remedy
+
+
 def test_an_expired_client_certificate_explains_whatever_came_of_it() -> None:
     expired = replace(ASKED, client_expired=True)
     for found in (replace(expired, errno=errno.ECONNRESET), replace(expired, ssl_reason="SSLV3_ALERT_BAD_CERTIFICATE")):

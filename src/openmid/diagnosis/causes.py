@@ -1,7 +1,7 @@
 """Every cause: a stable code, one sentence that says what is wrong and where, and what to do.
 
 Templates take the fields of `Evidence` by name, and what `report` derives from them: `target` (host:port), `at` (the
-address connected to, or nothing), `client`, `names`, `seconds`, `trusted_by`, `trust_remedy`.
+address connected to, or nothing), `client`, `demand_remedy`, `names`, `seconds`, `trusted_by`, `trust_remedy`.
 Codes are part of the API: they never change.
 """
 
@@ -142,7 +142,7 @@ CAUSES: dict[str, Template] = {
     # The TLS handshake, seen from the partner's side
     "client_certificate_required": Template(
         "{target} demands a client certificate, and none was sent",
-        "use a connection with Mutual authentication and a MID Protocol Profile",
+        "{demand_remedy}",
     ),
     "client_certificate_unknown_ca": Template(
         "{target} refused the client certificate {client}: it does not trust the certification authority that issued it",

@@ -64,6 +64,11 @@ _BY_ALERT = {
     "HANDSHAKE_FAILURE": "tls_no_common_suite",
     "INSUFFICIENT_SECURITY": "tls_no_common_suite",
 }
+_ABOUT_WHAT_WAS_SENT = {
+    "client_certificate_unknown_ca",
+    "client_certificate_expired",
+    "client_certificate_refused",
+}
 _BY_REASON = {
     "WRONG_VERSION_NUMBER": "not_tls",
     "HTTP_REQUEST": "not_tls",
@@ -120,7 +125,8 @@ def _tls_code(evidence: Evidence) -> str:
     if alert and not code:
         return "tls_failed"
     if not evidence.certificate_requested:
-        return code
+        # Firewalls and gateways send such alerts at once: it was not about a certificate, which nobody had sent.
+        return "tls_failed" if evidence.phase == "tls" and code in _ABOUT_WHAT_WAS_SENT else code
     return _about_our_certificate(code, evidence)
 
 
@@ -187,6 +193,7 @@ def _words(evidence: Evidence, code: str) -> _Words:
         seconds=f"{evidence.timeout_ms / 1000:g}",
         limit_mb=f"{evidence.limit / 1024 / 1024:g}",
         client=evidence.client_subject or "that was sent",
+        demand_remedy=demand_remedy(evidence.client_subject),
         server=evidence.server_subject or "unnamed",
         names=", ".join(evidence.server_names) or "another name",
         registered_names=", ".join(evidence.registered) or "none",
@@ -198,6 +205,16 @@ def _words(evidence: Evidence, code: str) -> _Words:
         **_trust(evidence),
     )
     return words
+
+
+def demand_remedy(client_subject: str) -> str:
+    """What to do where a certificate is demanded: there may be one, of a kind that the partner does not ask for."""
+    if not client_subject:
+        return "use a connection with Mutual authentication and a MID Protocol Profile"
+    return (
+        f"the profile's certificate {client_subject} was at hand and does not fit what the partner asks for: "
+        "ask it which kinds of key and signature it takes"
+    )
 
 
 def _on(when: str) -> str:

@@ -308,5 +308,6 @@ def _facts(transport: Any, attempt: Attempt) -> TlsFacts:
         server_not_after=server.not_after,
         client_subject=attempt.client.subject,
         client_serial=attempt.client.serial,
+        client_expired_at=attempt.client.not_after if attempt.client.expired else "",
         peer=attempt.peer,
     )

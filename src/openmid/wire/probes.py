@@ -114,6 +114,7 @@ class TlsFacts(msgspec.Struct, frozen=True):
     client_subject: str = ""  # empty: no client certificate was at hand
     client_serial: str = ""
     peer: str = ""  # the address and port connected to
+    client_expired_at: str = ""  # ISO 8601, UTC; empty: it had not expired
 
 
 class Timing(msgspec.Struct, frozen=True):

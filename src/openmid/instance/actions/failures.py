@@ -39,7 +39,8 @@ def of_result(result: ProbeResult, planned: Plan | Ending) -> Failure | None:
     host = planned.target_host
     if result.fault is not None:
         return _of_fault(host, result.fault)
-    cause = diagnose_answer(result.status_code, result.body, host, result.tls.client_subject)
+    tls = result.tls
+    cause = diagnose_answer(result.status_code, result.body, host, tls.client_subject, tls.client_expired_at)
     if cause:
         return Failure(cause.code, cause.message, cause.remedy)
     try:
