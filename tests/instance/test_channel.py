@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
+from openmid.instance.actions import failures
 from openmid.instance.channel import mid as channel
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import EnrolmentToken, MidServer
@@ -21,9 +23,12 @@ from openmid.wire.messages import (
     ClaimRequest,
     ConfigurationAnswer,
     HeartbeatAnswer,
+    JobResult,
     ProfileStatus,
     ResultsAnswer,
+    ResultsRequest,
 )
+from openmid.wire.probes import Failure, ProbeResult
 from openmid.wire.version import CHANNEL
 from tests.instance.conftest import validate
 from tests.instance.partners import Api, Mid
@@ -225,3 +230,25 @@ def test_a_claim_is_for_who_may_have_work_when_it_runs(api: Api, mid: Mid, chang
     assert writer().run(unit).jobs == []
     MidServer.objects.filter(name="mid1").update(paused=False, validated="true")
     assert len(writer().run(unit).jobs) == 1
+
+
+def test_a_result_that_stumbles_over_a_defect_of_ours_is_refused_and_no_other_waits_behind_it(
+    api: Api, mid: Mid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records(api)
+    ids = [api.execute("call").json["sys_id"] for _ in range(2)]
+    good, bad = mid.claim(limit=2).message(ClaimAnswer).jobs
+    of_result = failures.of_result
+
+    def defect(result: ProbeResult, planned: Any) -> Any:
+        return of_result(result, planned) if result.body != "bad" else {}["defect"]
+
+    monkeypatch.setattr(failures, "of_result", defect)
+    bodies = ((good, "good"), (bad, "bad"))
+    results = [JobResult(job.sys_id, job.lease, ProbeResult(1, status_code=200, body=body)) for job, body in bodies]
+    both = mid.post("/results", ResultsRequest(results))
+    assert (both.status, both.code) == (400, "bad_message")  # one for which a MID Server parts them
+    assert mid.deliver(good).status == 200
+    assert mid.deliver(bad, body="bad").code == "bad_message"
+    assert mid.deliver(bad, status_code=None, failure=Failure("result_refused", "why")).status == 200
+    assert [api.details(each)["state"] for each in ids] == ["Completed", "Error"]

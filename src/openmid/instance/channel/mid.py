@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+from django.db import DataError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,10 +21,11 @@ from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_threa
 from openmid.instance.connections import candidates, distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
+from openmid.instance.errors import InstanceError
 from openmid.instance.mid import copies, enrolment, issues, proofs
 from openmid.instance.mid.models import HEARTBEAT_MS, Validated
 from openmid.instance.records import clock
-from openmid.instance.records.database import Connection, new_id, reader
+from openmid.instance.records.database import DATABASE_ERRORS, Connection, new_id, reader
 from openmid.instance.records.secrets import digest
 from openmid.instance.records.statements import statements
 from openmid.instance.records.wakeups import wakeups
@@ -37,6 +39,7 @@ from openmid.wire.messages import (
     Heartbeat,
     HeartbeatAnswer,
     RekeyRequest,
+    ResultsAnswer,
     ResultsRequest,
 )
 
@@ -325,12 +328,24 @@ async def _woken(event: asyncio.Event, seconds: float) -> None:
 async def results(request: Request) -> Response:
     found = validated_caller(request)
     message = decode(await body(request, RESULTS), ResultsRequest)
-    answer = await writer().done(
-        lambda connection: runner.take(connection, found.sys_id, message.results, message.released)
-    )
+    answer = await _taken(found, message)
     for late in answer.late:
         log.warning("MID Server %s delivered a late result for job %s: recorded, nothing changed", found.name, late)
     return Json(answer)
+
+
+async def _taken(found: Caller, message: ResultsRequest) -> ResultsAnswer:
+    """What became of results. One that stumbles over a defect of ours will do so for ever, and the MID Server must not
+    wait for that: refused, it parts those that it sent together, and ends the one that is left with the reason."""
+    try:
+        return await writer().done(
+            lambda connection: runner.take(connection, found.sys_id, message.results, message.released)
+        )
+    except Exception as error:
+        if isinstance(error, (*DATABASE_ERRORS, InstanceError)) and not isinstance(error, DataError):
+            raise  # it may go better later
+        log.exception("results of MID Server %s cannot be taken", found.name)
+        raise Refused(400, "bad_message", "the instance cannot take this result", "look into its log") from None
 
 
 ROUTES = [
