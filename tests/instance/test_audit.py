@@ -16,7 +16,7 @@ from openmid.instance.connections.models import ConnectionAlias, MidProtocolProf
 from openmid.instance.folder import Folder
 from openmid.instance.records.actor import acting_as
 from tests.instance.conftest import PASSWORDS
-from tests.instance.partners import Api
+from tests.instance.partners import Api, Mid
 from tests.instance.web.conftest import streamed
 
 
@@ -88,6 +88,15 @@ def test_a_change_by_the_api_has_its_address(api: Api) -> None:
     assert (entry.user, entry.address) == ("alice", "127.0.0.1")
 
 
+def test_what_comes_from_machines_has_its_address_too(mid: Mid, api: Api) -> None:
+    made = api.request("POST", "/api/now/attachment/file?file_name=a.txt", b"x").result["sys_id"]
+    assert api.request("DELETE", f"/api/now/attachment/{made}").status == 204
+    gone = Audit.objects.get(tablename="sys_attachment", event="delete")
+    assert (gone.user, gone.address) == ("alice", "127.0.0.1")
+    enrolled = Audit.objects.filter(tablename="ecc_agent", documentkey=mid.sys_id)
+    assert set(enrolled.values_list("address", flat=True)) == {"127.0.0.1"}
+
+
 def test_a_change_that_is_taken_back_leaves_no_entry(instance: Folder) -> None:
     from django.db import transaction
 
@@ -124,6 +133,8 @@ def test_the_page_lists_and_exports_what_its_filters_show(instance: Folder) -> N
     export = browser.get("/audit/audit/export.csv?event__exact=sign_in", secure=True)
     rows = streamed(export).splitlines()
     assert [row.split(",")[3] for row in rows] == ["event", "sign_in"]
+    for query in ("nothing=1", "sys_created_on__gte=x"):
+        assert browser.get(f"/audit/audit/export.csv?{query}", secure=True).status_code == 400
     (entry,) = Audit.objects.filter(display="listed", fieldname="name")
     page = browser.get(f"/audit/audit/{entry.pk}/change/", secure=True).content.decode()
     assert "listed" in page

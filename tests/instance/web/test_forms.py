@@ -208,3 +208,8 @@ def test_the_default_port_of_a_protocol_is_for_those_who_see_profiles(
     assert admin.get(url, {"protocol": "mauth"}).json() == {"default_port": 443}
     assert admin.get(url, {"protocol": "nobody"}).status_code == 404
     assert client_of("charlie").get(url, {"protocol": "mauth"}).status_code == 403
+
+
+def test_an_address_that_fills_headers_with_nonsense_is_no_failure(admin: Client) -> None:
+    filled = f"{reverse('admin:connections_httpconnection_add')}?additional_http_headers=x"
+    assert admin.get(filled).status_code == 200

@@ -25,7 +25,7 @@ from openmid.instance.attachments import files
 from openmid.instance.attachments.models import Attachment
 from openmid.instance.channel import mid
 from openmid.instance.channel.execute import follower, operator
-from openmid.instance.channel.http import Json, Refused, in_thread
+from openmid.instance.channel.http import Json, Refused, address, in_thread
 from openmid.instance.ecc import queue
 from openmid.instance.records.actor import acting_as
 from openmid.instance.records.database import reader
@@ -91,7 +91,7 @@ async def one(request: Request) -> Response:
             raise Refused(
                 403, "Insufficient rights", f"Insufficient rights to delete {found}", f"{ADMIN} or who made it may"
             )
-        await in_thread(_deleted, found, user.username)
+        await in_thread(_deleted, found, user.username, address(request))
         return Response(status_code=204)
     await follower(request)
     return Json({"result": shown(await _found(request.path_params["sys_id"]))})
@@ -121,7 +121,7 @@ def shown(found: Attachment) -> dict[str, Any]:
 
 async def _received(request: Request, content_type: str, table: str, of: str, who: str) -> Attachment:
     name = request.query_params.get("file_name", "")
-    with acting_as(who, request.client.host if request.client else ""):
+    with acting_as(who, address(request)):
         return await files.receive(_patient(request.stream()), name, content_type, table, of)
 
 
@@ -155,8 +155,8 @@ async def _found(sys_id: str) -> Attachment:
     return found
 
 
-def _deleted(found: Attachment, who: str) -> None:
-    with acting_as(who):
+def _deleted(found: Attachment, who: str, where: str) -> None:
+    with acting_as(who, where):
         files.delete(found)
 
 

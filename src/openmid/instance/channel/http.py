@@ -50,6 +50,11 @@ def failure(message: str, detail: str) -> dict[str, Any]:
     return {"error": {"message": message, "detail": detail or None}, "status": "failure"}
 
 
+def address(request: Request) -> str:
+    """Where it comes from, as the audit trail has it; a thread does not know it by itself."""
+    return request.client.host if request.client else ""
+
+
 async def body(request: Request, limit: int = SMALL) -> bytes:
     """The request's body.
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from openmid.instance.actions import job_secrets, runner
-from openmid.instance.channel.http import RESULTS, Json, Refused, body, in_thread
+from openmid.instance.channel.http import RESULTS, Json, Refused, address, body, in_thread
 from openmid.instance.connections import candidates, distribution
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
@@ -121,7 +121,7 @@ def validated_caller(request: Request) -> Caller:
 
 async def enrol(request: Request) -> Response:
     message = decode(await body(request), EnrolRequest)
-    answer = await in_thread(enrolment.enrol, message)
+    answer = await in_thread(enrolment.enrol, message, address(request))
     log.info("MID Server %s enrolled from %r, key %s", message.name, message.host_name, answer.fingerprint)
     return Json(answer)
 
@@ -129,7 +129,7 @@ async def enrol(request: Request) -> Response:
 async def rekey(request: Request) -> Response:
     found = caller(request, ("credential_hash", "previous_credential_hash"))
     message = decode(await body(request), RekeyRequest)
-    answer = await in_thread(enrolment.rekey, found.sys_id, message)
+    answer = await in_thread(enrolment.rekey, found.sys_id, message, address(request))
     log.info("MID Server %s has a new key, %s", found.name, answer.fingerprint)
     return Json(answer)
 

@@ -31,8 +31,8 @@ class EnrolmentRefused(Exception):
         self.hint = hint
 
 
-def enrol(request: EnrolRequest) -> EnrolAnswer:
-    """Trade a one-time token and a public key for a credential. `validated` starts false.
+def enrol(request: EnrolRequest, address: str = "") -> EnrolAnswer:
+    """Trade a one-time token and a public key for a credential. `validated` starts false. `address`: whose request it is.
 
     A repeated request with the same token, name and key gets a new credential: the first answer may have been lost.
 
@@ -40,7 +40,7 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
         EnrolmentRefused: the token, the name or the key is not good.
     """
     print_of_key = _check_key(request.public_key)
-    with acting_as(request.name), transaction.atomic():
+    with acting_as(request.name, address), transaction.atomic():
         token = _token(request)
         mid = MidServer.objects.select_for_update().filter(name=request.name).first() or MidServer(name=request.name)
         # The token comes first: whoever has no good one learns nothing about names.
@@ -63,8 +63,8 @@ def enrol(request: EnrolRequest) -> EnrolAnswer:
     return answer
 
 
-def rekey(mid_sys_id: str, request: RekeyRequest) -> EnrolAnswer:
-    """A new public key, signed by the old one; validation carries over.
+def rekey(mid_sys_id: str, request: RekeyRequest, address: str = "") -> EnrolAnswer:
+    """A new public key, signed by the old one; validation carries over. `address`: whose request it is.
 
     A repeated request gets a new credential, sealed to the new key: the first answer may have been lost.
 
@@ -84,7 +84,7 @@ def rekey(mid_sys_id: str, request: RekeyRequest) -> EnrolAnswer:
                 )
             mid.previous_credential_hash = mid.credential_hash
         mid.public_key, mid.fingerprint = request.public_key, print_of_key
-        with acting_as(mid.name):
+        with acting_as(mid.name, address):
             return _give_credential(mid)
 
 

@@ -88,8 +88,7 @@ class AuditAdmin(LongListAdmin, PlainAdmin):
         """The entries of the list, under its filters, as CSV."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        entries = self.get_changelist_instance(request).get_queryset(request)
-        return streams.csv(trail.as_csv(entries), "sys_audit.csv")
+        return streams.csv(trail.as_csv(self.filtered(request)), "sys_audit.csv")
 
     @admin.display(description="When", ordering="sys_created_on")
     def when(self, entry: Audit) -> SafeString:

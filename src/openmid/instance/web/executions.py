@@ -84,8 +84,7 @@ class ExecutionAdmin(LongListAdmin, PlainAdmin):
         """The executions of the list, under its filters, as CSV."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = self.get_changelist_instance(request).get_queryset(request)
-        return streams.csv(as_csv(found), "execution.csv")
+        return streams.csv(as_csv(self.filtered(request)), "execution.csv")
 
     @without_eval
     def change_view(

@@ -165,4 +165,5 @@ def _cell(value: Any) -> str:
 
 
 def _rows(value: Any) -> list[tuple[str, str]]:
-    return [(str(left), MASK if is_sealed(str(right)) else str(right)) for left, right in value or []]
+    pairs = value if isinstance(value, list) else []  # an address may say what a new record has: anything
+    return [(str(left), MASK if is_sealed(str(right)) else str(right)) for left, right in pairs]
