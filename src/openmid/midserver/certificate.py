@@ -34,7 +34,7 @@ def _read(der: bytes) -> tuple[CertificateFacts, datetime]:
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    except ValueError:
+    except Exception:  # cryptography has several of its own: for a version that is none, a name of an unusual type
         return CertificateFacts(), datetime.max.replace(tzinfo=UTC)
     facts = CertificateFacts(
         subject=subject,
@@ -50,8 +50,8 @@ def _read(der: bytes) -> tuple[CertificateFacts, datetime]:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return ()  # none, or some that cryptography has no words for: OpenSSL verifies, not this
     addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     return tuple(names.get_values_for_type(x509.DNSName) + addresses)
 
