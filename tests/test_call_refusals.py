@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 TOKEN = "omt_token"
-USAGE, UNREACHABLE = 2, 4
+USAGE, UNREACHABLE, UNFINISHED = 2, 4, 5
 
 
 def call(*words: str, expect: int, closed_stdin: bool = False, **env: str) -> str:
@@ -67,7 +67,9 @@ def test_stdin_that_is_closed() -> None:
     assert "stdin is closed" in call("partner", "POST", "/", "-d", "-", expect=USAGE, closed_stdin=True)
 
 
-@pytest.fixture(params=[(200, b"[]"), (200, b'{"a": 1}'), (404, b'{"error": "no"}'), (200, b"<html>")])
+@pytest.fixture(
+    params=[(200, b"[]"), (200, b'{"a": 1}'), (404, b'{"error": "no"}'), (200, b"<html>"), (202, b'{"sys_id": "5e"}')]
+)
 def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path, int]]:
     """Its URL, its CA and its status: a server for HTTPS that is no instance."""
     status, body = request.param
@@ -92,7 +94,11 @@ def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
         server.shutdown()
 
 
-def test_something_that_is_no_instance(stranger: tuple[str, Path, int]) -> None:
+def test_something_that_is_no_instance_or_one_whose_database_is_away(stranger: tuple[str, Path, int]) -> None:
     url, ca, status = stranger
-    said = call(expect=UNREACHABLE if status == 200 else 3, OPENMID_URL=url, OPENMID_CA=str(ca))
-    assert ("does not answer as an instance does" if status == 200 else "the instance answers 404") in said
+    code, sentence = {
+        200: (UNREACHABLE, "does not answer as an instance does"),
+        202: (UNFINISHED, "execution 5e was accepted, and cannot be read now"),
+        404: (3, "the instance answers 404"),
+    }[status]
+    assert sentence in call(expect=code, OPENMID_URL=url, OPENMID_CA=str(ca))

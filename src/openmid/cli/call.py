@@ -86,6 +86,10 @@ def call(
     if status not in (200, 202):
         error = answer["error"] if isinstance(answer.get("error"), dict) else {}
         _end(REFUSED, error.get("message") or f"the instance answers {status}", error.get("detail") or "")
+    if status == 202 and answer.get("sys_id") and "steps" not in answer:  # its database is away just now
+        _end(
+            UNFINISHED, f"execution {answer['sys_id']} was accepted, and cannot be read now", "look at it in Executions"
+        )
     if not answer.get("steps"):
         _end(UNREACHABLE, f"{url} does not answer as an instance does", "is it the instance's address?")
     if as_json:
