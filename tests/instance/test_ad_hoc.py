@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -194,6 +195,20 @@ def test_run_again_makes_the_same_call(api: Api, mid: Mid) -> None:
     of_action = api.execute("call").json["sys_id"]
     assert api.post(f"/api/v1/executions/{of_action}/run-again", None).json["action"] == "call"
     assert api.post(f"/api/v1/executions/{'0' * 32}/run-again", None).status == 404
+
+
+def test_run_again_runs_the_same_action_not_another_of_its_name(api: Api, mid: Mid) -> None:
+    records(api)
+    sys_id = api.execute("call").json["sys_id"]
+    mid.deliver(mid.job())
+    renamed = {"name": "called", "steps": [{"connection_alias": "partner", "resource_path": "/v1/things"}]}
+    assert api.request("PUT", "/api/v1/actions/call", json.dumps(renamed).encode()).status == 200
+    api.action("call", {"connection_alias": "partner", "method": "POST", "resource_path": "/danger"})
+    again = api.post(f"/api/v1/executions/{sys_id}/run-again", None)
+    assert (again.json["action"], mid.job().decoded().method) == ("called", "GET")
+    assert api.request("DELETE", "/api/v1/actions/called").status == 204
+    gone = api.post(f"/api/v1/executions/{sys_id}/run-again", None)
+    assert (gone.status, gone.json["error"]["message"]) == (404, "the action call was deleted")
 
 
 def test_a_job_given_back_unsent_runs_again_whatever_its_method(api: Api, mid: Mid) -> None:

@@ -13,6 +13,10 @@ FROM action
 LEFT JOIN action_version AS version ON version.sys_id = action.published_id AND :draft = 0
 WHERE action.name = :name;
 
+-- name: name_of_action
+-- What an action is called by now.
+SELECT name FROM action WHERE sys_id = :sys_id;
+
 -- name: steps
 -- The steps of an action in order, each with the alias's active connection and the profile that the call needs:
 -- the connection's, or, for a base URL in the step, the one whose protocol the URL starts with.

@@ -179,7 +179,10 @@ def begin_again(connection: Connection, execution: str, user: str, key: str | No
         raise NoSuchExecutionError(f"there is no execution {execution}", "look at the list of executions")
     if before["action"]:
         given, draft = json.loads(before["inputs"]), before["version"] == 0
-        return begin(connection, before["action_name"], user, key, queue.INTERACTIVE, given, draft, sys_id)
+        action = connection.first(SQL["name_of_action"], sys_id=before["action"])
+        if action is None:
+            raise NoSuchActionError(f"the action {before['action_name']} was deleted", "start the one that replaced it")
+        return begin(connection, action["name"], user, key, queue.INTERACTIVE, given, draft, sys_id)
     rows = connection.run(SQL["step_details"], executions=listed([execution]))
     steps = tuple(Step.of(row["name"], msgspec.json.decode(row["plan"], type=Plan)) for row in rows)
     name = before["action_name"]
