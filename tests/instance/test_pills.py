@@ -61,6 +61,15 @@ def test_a_value_is_never_syntax() -> None:
         pills.xml("<a>{{inputs.x}}</a>", {"inputs": {"x": "\x00"}})
 
 
+@given(st.text(alphabet="]>&<! a\r-["), st.text(alphabet="]>&<[ a"))
+def test_a_value_is_the_same_in_a_cdata_section_and_out_of_it(value: str, other: str) -> None:
+    values = {"inputs": {"x": value, "y": other}}
+    template = "<a><!-- <![CDATA[ {{inputs.y}} --><b>{{inputs.x}}</b><c><![CDATA[<{{inputs.x}}>{{inputs.y}}]]></c></a>"
+    document = ElementTree.fromstring(pills.xml(template, values))
+    assert (document.findtext("b") or "") == value
+    assert document.findtext("c") == f"<{value}>{other}".replace("\r", "\n")  # of which a section holds none
+
+
 @given(st.text(), st.text(alphabet='ab"\\ {}:,'))
 def test_json_stays_json(value: str, around: str) -> None:
     values = {"inputs": {"x": value}}
@@ -227,8 +236,32 @@ def test_outputs_of_xml() -> None:
         {"name": "attribute", "source": "xpath", "expression": "//*[local-name()='id']/@n"},
         {"name": "count", "source": "xpath", "expression": "count(//p:id)", "type": "number"},
         {"name": "gone", "source": "xpath", "expression": "/s:E/s:X"},
+        {"name": "whole", "source": "xpath", "expression": "count(//p:id)", "type": "integer"},
+        {"name": "text", "source": "xpath", "expression": "sum(//p:id)"},
+        {"name": "half", "source": "xpath", "expression": "count(//p:id) div 4", "type": "number"},
     )
-    assert found == {"id": 7, "all": [" 7 ", "8"], "attribute": "1", "count": 2.0, "gone": None}
+    assert found == {
+        "id": 7,
+        "all": [" 7 ", "8"],
+        "attribute": "1",
+        "count": 2,
+        "gone": None,
+        "whole": 2,
+        "text": "15",
+        "half": 0.5,
+    }
+
+
+def test_a_byte_order_mark_before_json_is_no_error() -> None:
+    assert outputs_of('\ufeff{"a": 1}', {"name": "x", "source": "json_path", "expression": "$.a"}) == {"x": "1"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_what_is_no_number_of_json_is_not_passed_on(number: str) -> None:
+    body = f'{{"a": [{number}], "b": 1}}'
+    assert outputs_of(body, {"name": "x", "source": "json_path", "expression": "$.b"}) == {"x": "1"}
+    with pytest.raises(outputs.OutputError, match="JSON cannot say"):
+        outputs_of(body, {"name": "x", "source": "json_path", "expression": "$.a", "type": "json"})
 
 
 def test_a_secret_header_is_no_output() -> None:

@@ -131,7 +131,7 @@ class _Answer:
     @cached_property
     def json(self) -> Any:
         try:
-            return json.loads(self.body)
+            return json.loads(self.body.removeprefix("\ufeff"))  # RFC 8259, 8.1: not an error
         except (ValueError, RecursionError) as error:
             raise OutputError(f"the body is not JSON ({error})", "look at the body in the step's output") from None
 
@@ -180,6 +180,8 @@ def _by_xpath(answer: _Answer, output: Output) -> Any:
         found = answer.xml.getroottree().xpath(output.expression, namespaces=known, smart_strings=False)
     except etree.XPathError as error:
         raise OutputError(f"output {output.name}: {output.expression}: {error}", "look at its expression") from None
+    if isinstance(found, float) and found.is_integer():
+        return int(found)  # its numbers are all floats, and one without decimals is written so (XPath 1.0, 4.2)
     if not isinstance(found, list):
         return found
     texts = [each if isinstance(each, str) else "".join(each.itertext()) for each in found]
@@ -210,7 +212,9 @@ _READ: dict[str, Callable[[_Answer, Output], Any]] = {
 
 
 def _typed(output: Output, value: Any) -> Any:
-    if value is None or output.type == "json":
+    if output.type == "json":
+        return _sayable(output, value)
+    if value is None:
         return value
     if output.type == "string":
         value = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -223,6 +227,17 @@ def _typed(output: Output, value: Any) -> Any:
         raise OutputError(
             f"output {output.name} is {str(value)[:60]!r}, which is not of type {output.type}", "look at its type"
         ) from None
+
+
+def _sayable(output: Output, value: Any) -> Any:
+    """Python reads NaN, Infinity and 1e999, and writes them; JSON has none of them (RFC 8259, 6)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise OutputError(
+            f"output {output.name} has a number in it that JSON cannot say", "look at the body in the step's output"
+        ) from None
+    return value
 
 
 def _is_singular(expression: str) -> bool:

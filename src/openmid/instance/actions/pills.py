@@ -25,7 +25,8 @@ from openmid.instance.errors import InstanceError
 _PILL = re.compile(r"\{\{\s*((?:inputs|steps)\.[^{}]{1,300}?)\s*\}\}")
 _OF_A_STEP = re.compile(r"(.+)\.(?:(status_code|body|attachment)|(outputs|headers)\.([^.]+))", re.DOTALL)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0, section 2.2
-_XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+_XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\r": "&#13;"}  # a bare one becomes \n
+_CDATA = re.compile(r"<!--.*?-->|<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 Field = Literal["input", "outputs", "headers", "status_code", "body", "attachment"]
 
 
@@ -112,19 +113,28 @@ def path(text: str, values: Mapping[str, Any]) -> str:
 
 
 def xml(text: str, values: Mapping[str, Any]) -> str:
-    """Filled in as character data.
+    """Filled in as character data; in a CDATA section, where nothing is escaped, as it is.
 
     Raises:
         PillError: a value has a character that XML cannot hold.
     """
 
-    def escaped(pill: Pill) -> str:
+    def checked(pill: Pill) -> str:
         value = as_text(pill.value(values))
         if _NOT_XML.search(value):
             raise PillError(f"{{{{{pill.text}}}}} has a character that XML cannot hold", "look at the value given")
-        return "".join(_XML.get(each, each) for each in value)
+        return value
 
-    return _filled(text, escaped)
+    def escaped(pill: Pill) -> str:
+        return "".join(_XML.get(each, each) for each in checked(pill))
+
+    out, at = [], 0
+    for section in _CDATA.finditer(text):
+        if section[1] is not None:  # no comment
+            inside = _filled(section[1], checked).replace("]]>", "]]]]><![CDATA[>")
+            out += [_filled(text[at : section.start(1)], escaped), inside]
+            at = section.end(1)
+    return "".join([*out, _filled(text[at:], escaped)])
 
 
 def json_text(text: str, values: Mapping[str, Any]) -> str:
