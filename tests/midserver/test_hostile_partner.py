@@ -53,6 +53,27 @@ async def test_what_is_no_text_comes_back_as_bytes(mid: Mid, authority: Authorit
     assert result.body_is_base64
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/xml", '<?xml version="1.0" encoding="ISO-8859-1"?><a>\u00e9</a>'.encode("latin-1")),
+        (
+            "application/soap+xml; action=x",
+            "<?xml version='1.0' encoding = 'windows-1252'?><a>\u20ac</a>".encode("cp1252"),
+        ),
+        ("application/xml", '<?xml version="1.0" encoding="UTF-16"?><a>\u00e9</a>'.encode("utf-16")),
+        ("text/xml", '<?xml version="1.0" encoding="utf-16"?><a>\u00e9</a>'.encode()),  # as .NET does
+        ("text/xml", '<?xml version="1.0" encoding="us-ascii"?><a>\u00e9</a>'.encode()),
+        ("text/xml", '<?xml version="1.0" encoding="no-such"?><a>\u00e9</a>'.encode()),
+        ("text/xml; charset=utf-8", '<?xml version="1.0" encoding="ISO-8859-1"?><a>\u00e9</a>'.encode()),
+    ],
+)
+async def test_xml_says_itself_how_it_is_encoded(mid: Mid, authority: Authority, kind: str, body: bytes) -> None:
+    result = (await delivered(mid, authority, answer(body, f"Content-Type: {kind}"))).result
+    assert not result.body_is_base64
+    assert result.body.rpartition("?>")[2] in ("<a>\u00e9</a>", "<a>\u20ac</a>")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 async def test_a_bomb_is_an_answer_that_is_too_large(mid: Mid, authority: Authority, coding: str) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)

@@ -162,6 +162,15 @@ def test_other_encodings_are_read() -> None:
     assert fault("text/xml; charset=utf-16", utf16)
 
 
+@pytest.mark.parametrize("kind", ["text/xml; charset=utf-8", "text/xml"])
+async def test_a_fault_whose_declaration_is_wrong_is_a_fault(mid: Mid, authority: Authority, kind: str) -> None:
+    """.NET writes utf-16 into a text, and sends that in UTF-8."""
+    body = FAULT_11.replace("utf-8", "utf-16").encode()
+    result, _ = await call(mid, authority, web.Response(body=body, headers={"Content-Type": kind}))
+    assert result.fault
+    assert result.fault.reason == "Kein Vorrat für ä"
+
+
 ENTITIES = "".join(f'<!ENTITY a{i + 1} "{f"&a{i};" * 10}">' for i in range(8))
 BOMB = f'<!DOCTYPE x [<!ENTITY a0 "aaaaaaaaaa">{ENTITIES}]>'
 

@@ -269,14 +269,14 @@ class RestRunner:
         if probe.save_as and (trip.last or not call_retry.repeats(probe, answer.status)):
             return await self._saved(trip, answer)
         body = await bodies.whole(answer, min(probe.max_body_bytes, MAX_BODY_BYTES))
-        text = incoming.text(body, answer.charset)
+        text = incoming.read(answer, body)
         return ProbeResult(
             started=trip.started,
             status_code=answer.status,
             headers=incoming.headers(answer),
             body=base64.b64encode(body).decode() if text is None else text,
             body_is_base64=text is None,
-            fault=await _fault(answer, body) if isinstance(probe, SoapProbe) else None,
+            fault=await _fault(answer, body, text) if isinstance(probe, SoapProbe) else None,
             tls=attempt.tls,
             timing=incoming.timing(attempt, trip.began),
             fips_enforced=self._host.enforced,
@@ -347,7 +347,9 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
     return gather(error, attempt, base)
 
 
-async def _fault(answer: Answer, body: bytes) -> SoapFault | None:
-    """A long document is read beside the loop: other calls go on."""
+async def _fault(answer: Answer, body: bytes, text: str | None) -> SoapFault | None:
+    """A long document is read beside the loop: other calls go on. What Content-Type says of its encoding counts before
+    what it says itself (RFC 7303, 3)."""
+    body = body if text is None else incoming.as_utf8(text)
     kind = answer.headers.get("Content-Type", "")
     return soap.fault(kind, body) if len(body) < _LARGE else await asyncio.to_thread(soap.fault, kind, body)
