@@ -246,6 +246,13 @@ def test_methods_change_as_the_rfc_says(method: str, status: int, after: str) ->
         ("https://a.example:8443/y", "https://a.example:8443/y", False),
         ("https://b.a.example/y", "https://b.a.example/y", False),
         ("?q=1", "https://a.example/x?q=1", True),
+        ("/a%2Fb%3A%7E?sig=%2Fa%3A%40%2B+%20&x=[1]", "https://a.example/a%2Fb%3A%7E?sig=%2Fa%3A%40%2B+%20&x=[1]", True),
+        ("https://B.example/%40?s=%3F%2F", "https://b.example/%40?s=%3F%2F", False),
+        ("/a b|\u00e9%?q=a b", "https://a.example/a%20b%7C%C3%A9%25?q=a%20b", True),
+        ("../z/./y", "https://a.example/z/y", True),
+        ("https://b.example", "https://b.example/", False),
+        ("https://b\u00fc.example/x", "https://xn--b-eha.example/x", False),
+        ("https://[::1]:8443/x", "https://[::1]:8443/x", False),
     ],
 )
 def test_where_a_location_leads(location: str, target: str, same: bool) -> None:

@@ -16,7 +16,7 @@ from openmid.wire.probes import HttpProbe, SoapProbe
 
 # RFC 3986: what may stand in a path or a query as it is. A percent sign stays: it is taken for an escape.
 _PATH = "/%:@!$&'()*+,;=~-._"
-_QUERY = _PATH + "?"
+IN_QUERY = _PATH + "?"
 REMEMBERED = 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAK = re.compile(r"[\r\n\0]")
@@ -137,7 +137,7 @@ def _target(parts: SplitResult, default_port: int) -> URL:
     """The URL on the wire: the user's own escapes stay as they are. The same object for the same URL: yarl keeps in
     it what it has derived."""
     base = URL.build(scheme="https", host=parts.hostname or "", port=parts.port or default_port)
-    query = quote(parts.query, safe=_QUERY)
+    query = quote(parts.query, safe=IN_QUERY)
     path = quote(parts.path, safe=_PATH) or "/"
     return URL(f"{base.origin()}{path}{'?' if query else ''}{query}", encoded=True)
 

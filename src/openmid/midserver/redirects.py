@@ -7,16 +7,20 @@ is wanted. A partner never chooses a profile: it names https URLs, or none is fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import quote
 
 from yarl import URL
 
 from openmid.midserver.call_error import CallError
-from openmid.midserver.outgoing import Request
+from openmid.midserver.outgoing import IN_QUERY, Request
 
 HTTPS = "https"
 STATUSES = frozenset({301, 302, 303, 307, 308})
+
+_STRAY = re.compile("%(?![0-9A-Fa-f]{2})")
 
 # Of the user's headers only these go to another origin: a key may stand in any other.
 _HARMLESS = frozenset(
@@ -73,7 +77,15 @@ def _target(base: URL, location: str) -> URL:
         named = False
     if not named:
         raise CallError("redirect_refused", "its Location is not a URL that can be called")
-    return target
+    return _as_written(base, location, target)
+
+
+def _as_written(base: URL, location: str, target: URL) -> URL:
+    """The target with path and query as the Location has them: an escape of a reserved character is another URL than the
+    character (RFC 3986, 2.2), and a signature over the one is none over the other."""
+    written = base.join(URL(quote(_STRAY.sub("%25", location), safe=f"{IN_QUERY}#[]"), encoded=True))
+    query = f"?{written.raw_query_string}" if written.raw_query_string else ""
+    return URL(f"{target.origin()}{written.raw_path or '/'}{query}", encoded=True)
 
 
 def _becomes_get(method: str, status: int) -> bool:
