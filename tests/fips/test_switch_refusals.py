@@ -45,6 +45,21 @@ def test_refused_while_the_mid_server_runs(agent: Path, switch: Switch, word: st
         lock.release()
 
 
+def test_a_switch_under_way_is_no_running_mid_server(agent: Path, switch: Switch) -> None:
+    """`status` said that it is up, `start` that it runs already, and `stop` killed the switch."""
+    lock = Lock(agent, "set-fips-enforced-mode.sh on")
+    try:
+        busy = f"set-fips-enforced-mode.sh on is under way in {agent} (pid {os.getpid()})"
+        for word, status, said in (("status", 3, "is not running"), ("stop", 0, "not running"), ("start", 1, busy)):
+            done = subprocess.run([agent / "bin" / "mid.sh", word], capture_output=True, text=True)
+            assert (done.returncode, said in done.stdout + done.stderr) == (status, True), (word, done)
+        found = subprocess.run([agent / "bin" / "mid.sh", "status", "--json"], capture_output=True, text=True)
+        assert json.loads(found.stdout)["running"] is False
+        assert busy in switch("off").stderr
+    finally:
+        lock.release()
+
+
 def test_a_left_over_pid_file_deceives_nobody(agent: Path, switch: Switch) -> None:
     (agent / "work/mid.pid").write_text(f"{os.getpid()}\n")
     assert switch("on").returncode == 0

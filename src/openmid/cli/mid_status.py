@@ -34,6 +34,8 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "folder", found["agent"]
     if found["fingerprint"]:
         yield "fingerprint", found["fingerprint"]
+    if found.get("busy"):
+        yield "busy", found["busy"]
     if not found["running"]:
         return
     if "instance" not in found:

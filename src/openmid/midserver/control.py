@@ -13,7 +13,7 @@ from typing import Any
 
 from openmid import system
 from openmid.midserver.errors import AlreadyRunning, StartError
-from openmid.midserver.process import STOP, fingerprint, read_status, running_pid
+from openmid.midserver.process import STOP, fingerprint, holder, read_status, running_pid
 from openmid.midserver.start import BACKGROUND, READY
 
 CONSOLE = "logs/console.log"
@@ -27,7 +27,7 @@ def start(agent: Path) -> str:
         StartError: it did not come up; in its own words.
     """
     pid = running_pid(agent)
-    if pid is not None:
+    if pid is not None and not holder(agent):
         return f"is running already (pid {pid})"
     (agent / CONSOLE).parent.mkdir(mode=0o750, exist_ok=True)
     with (agent / CONSOLE).open("wb") as console:
@@ -62,8 +62,9 @@ def _outcome(agent: Path, process: subprocess.Popen[bytes], said: bytes) -> str:
         raise StartError(f"the MID Server did not start: {reason}", f"see {agent / CONSOLE}") from None
     if "error" in outcome:
         process.wait()
-        if outcome["kind"] == AlreadyRunning.__name__:  # another start was faster
-            return f"is running already (pid {running_pid(agent)})"
+        pid = _serving(agent)
+        if outcome["kind"] == AlreadyRunning.__name__ and pid is not None:  # another start was faster
+            return f"is running already (pid {pid})"
         raise StartError(outcome["error"], outcome["hint"])
     return f"{outcome['up']} (pid {process.pid})"
 
@@ -74,7 +75,7 @@ def stop(agent: Path) -> int | None:
     Raises:
         StartError: it is still there after a minute, or belongs to somebody else.
     """
-    pid = running_pid(agent)
+    pid = _serving(agent)
     if not pid:
         return None
     try:
@@ -93,8 +94,19 @@ def stop(agent: Path) -> int | None:
     return pid
 
 
+def _serving(agent: Path) -> int | None:
+    """The MID Server's own pid: what else has the folder is neither up nor to be stopped."""
+    pid = running_pid(agent)
+    return None if pid is not None and holder(agent) else pid
+
+
+def _busy(agent: Path) -> dict[str, Any]:
+    pid = running_pid(agent)
+    return {"busy": f"{holder(agent)} is under way (pid {pid})"} if pid is not None and holder(agent) else {}
+
+
 def status(agent: Path) -> dict[str, Any]:
     """What is known: `running`, `pid`, `fingerprint`, and what the running process writes. No secret."""
-    pid = running_pid(agent)
-    said = read_status(agent) if pid is not None else {}
+    pid = _serving(agent)
+    said = read_status(agent) if pid is not None else _busy(agent)
     return {"running": pid is not None, "pid": pid, "agent": str(agent), "fingerprint": fingerprint(agent), **said}

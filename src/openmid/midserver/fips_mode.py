@@ -29,7 +29,7 @@ from openmid.midserver.config import FILE, FIPS_ENFORCED, Config, agent_folder, 
 from openmid.midserver.errors import ConfigError, MidError
 from openmid.midserver.fips_backup import MANIFEST, SCRATCH, SECURITY, STAGED, Backup, SwitchError, recover, under_way
 from openmid.midserver.fips_material import TRUSTSTORE, TRUSTSTORE_PATH
-from openmid.midserver.process import PUBLIC_KEY, Lock, running_pid
+from openmid.midserver.process import PUBLIC_KEY, Lock, holder, running_pid
 
 # As in agent_key and link, which import cryptography.
 KEYSTORE, SECRET, ANNOUNCING = "security/agent_keystore", "security/secret.key", "security/announcing"
@@ -103,7 +103,7 @@ def switch_on(folder: Path, provider: Path | None = None) -> Outcome:
     activation.expect_supported()
     expect_stopped(agent)
     expect_owner(agent)
-    with exclusively(agent) as repaired:
+    with exclusively(agent, "set-fips-enforced-mode.sh on") as repaired:
         config = Config.read(agent)
         if config.fips_enforced:
             return _already_on(agent, repaired)
@@ -213,7 +213,7 @@ def switch_off(folder: Path) -> Outcome:
     agent = agent_folder(folder)
     expect_stopped(agent)
     expect_owner(agent)
-    with exclusively(agent) as repaired:
+    with exclusively(agent, "set-fips-enforced-mode.sh off") as repaired:
         config = Config.read(agent)
         if not config.fips_enforced:
             return Outcome(OFF, already=True, repaired=repaired)
@@ -293,6 +293,8 @@ def _configuration_before(config: Config, undone: Backup | None, backup: Backup)
 def expect_stopped(agent: Path) -> None:
     """Raises SwitchError, with the pid, while the MID Server runs."""
     pid = running_pid(agent)
+    if pid is not None and holder(agent):
+        raise SwitchError(f"{holder(agent)} is under way in {agent} (pid {pid})", "wait until it has ended")
     if pid is not None:
         raise SwitchError(f"the MID Server in {agent} is running (pid {pid})", "stop it first: agent/bin/mid.sh stop")
 
@@ -308,10 +310,10 @@ def expect_owner(agent: Path) -> None:
 
 
 @contextmanager
-def exclusively(agent: Path) -> Iterator[tuple[str, ...]]:
-    """Nobody starts this MID Server, or switches it, meanwhile. What an interrupted switch left is put back first: gives
-    the sentences about it."""
-    lock = Lock(agent)
+def exclusively(agent: Path, what: str) -> Iterator[tuple[str, ...]]:
+    """Nobody starts this MID Server, or switches it, while `what` is done, as others are told. What an interrupted switch
+    left is put back first: gives the sentences about it."""
+    lock = Lock(agent, what)
     try:
         yield tuple(recover(agent))
     finally:

@@ -24,8 +24,8 @@ PUBLIC_KEY = "security/public_key.pem"
 class Lock:
     """Held by the process as long as it lives: the kernel lets go of it, however the process ends."""
 
-    def __init__(self, agent: Path) -> None:
-        """Take the lock and write the pid.
+    def __init__(self, agent: Path, holder: str = "") -> None:
+        """Take the lock and write the pid, and what has the lock where that is not the MID Server itself.
 
         Raises:
             AlreadyRunning: another process has it; names its pid.
@@ -37,12 +37,10 @@ class Lock:
             _lock(self._descriptor)
         except OSError as error:
             os.close(self._descriptor)
-            raise AlreadyRunning(
-                f"the MID Server in {agent} is running already (pid {_pid(agent)})", "agent/bin/mid.sh stop stops it"
-            ) from error
+            raise AlreadyRunning(*_in_the_way(agent)) from error
         self._agent = agent
         try:
-            _write_pid(agent / PID)
+            _write_pid(agent / PID, holder)
         except OSError as error:
             os.close(self._descriptor)
             raise StartError(f"{agent / PID} cannot be written: {error.strerror}", remedy(error)) from error
@@ -54,9 +52,16 @@ class Lock:
         os.close(self._descriptor)
 
 
-def _write_pid(path: Path) -> None:
+def _in_the_way(agent: Path) -> tuple[str, str]:
+    """Who has the lock, and what to do."""
+    if held := holder(agent):
+        return f"{held} is under way in {agent} (pid {_pid(agent)})", "wait until it has ended"
+    return f"the MID Server in {agent} is running already (pid {_pid(agent)})", "agent/bin/mid.sh stop stops it"
+
+
+def _write_pid(path: Path, holder: str) -> None:
     """On a full disk in the place of an earlier one: it is the start that makes room, by delivering what waits."""
-    content = f"{os.getpid()}\n".encode()
+    content = f"{os.getpid()} {holder}".strip().encode() + b"\n"
     try:
         write_atomic(path, content, 0o644)
     except OSError:
@@ -92,9 +97,17 @@ def running_pid(agent: Path) -> int | None:
 def _pid(agent: Path) -> int:
     """What the pid file says; 0 in the moment before it is written."""
     try:
-        return int((agent / PID).read_text())
+        return int((agent / PID).read_text().partition(" ")[0])
     except (OSError, ValueError):
         return 0
+
+
+def holder(agent: Path) -> str:
+    """What has the lock, as long as somebody has it: a switch of FIPS Enforced Mode; empty for the MID Server itself."""
+    try:
+        return (agent / PID).read_text().partition(" ")[2].strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def write_status(agent: Path, status: dict[str, Any]) -> None:

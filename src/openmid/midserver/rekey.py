@@ -32,7 +32,7 @@ def rekey(folder: Path) -> Rekeyed:
     agent = agent_folder(folder)
     fips_mode.expect_stopped(agent)
     fips_mode.expect_owner(agent)
-    with fips_mode.exclusively(agent):
+    with fips_mode.exclusively(agent, "openmid mid rekey"):
         if not (agent / fips_mode.KEYSTORE).exists():
             raise StartError(f"the MID Server in {agent} has no key yet", "start it: its first start makes one")
         with fips_mode.scratch_folder(agent) as scratch:
