@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -31,6 +32,10 @@ from openmid.midserver.worker import Worker
 
 log = structlog.get_logger()
 
+WAITING = 256
+"""Threads at most, made when they are needed: each name that a name server does not answer for holds one for half a
+minute, however soon its call has given up. asyncio's own six would be gone at once, and with them every other partner's
+names, the look at FIPS Enforced Mode before each heartbeat, and the journal's fsync."""
 THREADS = ("threads.interactive.max", "threads.expedited.max", "threads.max")
 
 
@@ -40,6 +45,7 @@ async def serve(config: Config, proof: Proof | None) -> bool:
     Raises:
         MidError: it cannot start, or the instance refuses it at first contact.
     """
+    asyncio.get_running_loop().set_default_executor(waiting_threads())
     stop = asyncio.Event()
     system.HERE.on_stop(config.agent / STOP, stop.set)
     name, enforced = config.required("name"), proof is not None
@@ -75,6 +81,11 @@ async def serve(config: Config, proof: Proof | None) -> bool:
     finally:
         await registry.close()
         await client.close()
+
+
+def waiting_threads() -> ThreadPoolExecutor:
+    """For what blocks."""
+    return ThreadPoolExecutor(WAITING, thread_name_prefix="waiting")
 
 
 def _journal(config: Config, limit_bytes: int) -> Journal:
