@@ -58,6 +58,21 @@ def test_after_a_rotation_only_the_new_key_opens(instance: Folder, profile: MidP
         reveal(again, "password")
 
 
+def test_a_secret_that_was_under_way_during_a_rotation_opens_after_it(
+    instance: Folder, profile: MidProtocolProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encrypted before, committed after every record was encrypted anew: PostgreSQL lets the rotation not see it."""
+
+    def executions(read: str, keep: str) -> int:
+        MidProtocolProfile._base_manager.filter(pk=profile.pk).update(password=profile.password)
+        return 0
+
+    monkeypatch.setattr(rotation, "_executions", executions)
+    rotation.rotate(instance)
+    assert len(instance.secret("field.key").split()) == 1
+    assert reveal(MidProtocolProfile.objects.get(), "password") == SECRET
+
+
 def test_what_root_writes_stays_the_instances_own(tmp_path: Path) -> None:
     """`sudo openmid instance rotate-key` must not take the key from the instance; nor `init` instance.json."""
     user = 65534 if os.geteuid() == 0 else os.geteuid()

@@ -88,6 +88,7 @@ def test_a_port_is_1_to_65535(port: str) -> None:
         ("partner.example:8443", "The port belongs in Port"),
         ("user@partner.example", "neither a host name nor an IP address"),
         ("part ner", "neither a host name nor an IP address"),
+        ("fe80::1%@other.example", "The port belongs in Port"),
         ("-x.example", "neither a host name nor an IP address"),
         ("", "URL builder needs a host"),
     ],

@@ -23,6 +23,7 @@ from openmid.fips import keys
 from openmid.instance.errors import FolderError
 
 ENVIRONMENT = "OPENMID_INSTANCE_DIR"
+MEND = "mend it, or take it out of a backup; docs/instance.md says what is in it"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Folder:
             certificate, key = str(stored.get("certificate", "")), str(stored.get("key", ""))
             return replace(listen, certificate=certificate, key=key, proxies=tuple(stored.get("proxies", ())))
         except (ValueError, KeyError, TypeError) as error:
-            raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
+            raise FolderError(f"{self.settings} cannot be read: {error}", MEND) from None
 
     def stored(self) -> dict[str, Any]:
         """All of `instance.json`.
@@ -123,9 +124,9 @@ class Folder:
                 f"{self.path} is not an instance's folder", f"run: openmid instance init {self.path}"
             ) from None
         except (OSError, ValueError) as error:
-            raise FolderError(f"{self.settings} cannot be read: {error}", "run openmid instance init again") from None
+            raise FolderError(f"{self.settings} cannot be read: {error}", MEND) from None
         if not isinstance(stored, dict):
-            raise FolderError(f"{self.settings} is not a JSON object", "run openmid instance init again")
+            raise FolderError(f"{self.settings} is not a JSON object", MEND)
         return stored
 
     @property

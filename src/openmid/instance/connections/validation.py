@@ -56,11 +56,13 @@ def host(value: str) -> None:
 
 def is_ipv6(value: str) -> bool:
     """Whether `value` is an IPv6 address, with or without brackets."""
+    bare = value.removeprefix("[").removesuffix("]")
     try:
-        ipaddress.IPv6Address(value.removeprefix("[").removesuffix("]"))
+        ipaddress.IPv6Address(bare)
     except ValueError:
         return False
-    return True
+    zone = bare.partition("%")[2]  # anything at all, for the standard library
+    return re.fullmatch(r"[A-Za-z0-9._~-]*", zone) is not None
 
 
 def url_path(value: str) -> None:

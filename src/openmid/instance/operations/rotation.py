@@ -40,18 +40,24 @@ def rotate(folder: Folder) -> int:
         OSError: the key cannot be written.
     """
     _keep(folder, [keys.random_bytes(32).hex(), *folder.secret(KEY).split()])
-    known: dict[str, str] = {}
     with transaction.atomic():
-        count = sum(_again(model, known) for model in apps.get_models() if issubclass(model, Record))
+        count = _records()
         note(Event.COMMAND, display=f"rotate-key: {count} secrets were encrypted anew")
     while found := _executions("plans", "keep_plan") + _executions("payloads", "keep_payload"):
         count += found  # until a whole round finds none: what was under way had read the old records
+    with transaction.atomic():
+        _records()  # whoever had encrypted under the old key before, and committed after the first time
     _keep(folder, folder.secret(KEY).split()[:1])
     return count
 
 
 def _keep(folder: Folder, wanted: list[str]) -> None:
     write(folder.secrets / KEY, "".join(f"{key}\n" for key in wanted).encode(), 0o600)
+
+
+def _records() -> int:
+    known: dict[str, str] = {}
+    return sum(_again(model, known) for model in apps.get_models() if issubclass(model, Record))
 
 
 def _again(model: type[Record], known: dict[str, str]) -> int:
