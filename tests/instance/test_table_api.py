@@ -188,6 +188,15 @@ def test_a_record_that_another_request_made_meanwhile_is_in_the_way(api: Api, mo
     assert (reply.status, reply.json["error"]["detail"]) == (409, "nothing was done: send it again")
 
 
+@both
+@pytest.mark.parametrize("condition", ["name=a", "mid_list=a"])
+def test_a_query_without_end_is_refused(api: Api, condition: str) -> None:
+    table = "sys_alias" if condition == "name=a" else "mid_protocol_profile"
+    replies = [api.get(f"/api/now/table/{table}?sysparm_query={'^'.join([condition] * n)}") for n in (50, 51)]
+    assert [reply.status for reply in replies] == [200, 400]
+    assert "at most 50" in replies[1].json["error"]["detail"]
+
+
 def test_a_list_reads_each_record_once(instance: Folder) -> None:
     """Else one that is deleted meanwhile would be looked for again, and be a failure of the whole list."""
     token = ApiToken.issue("t", User.objects.get(username="alice"))

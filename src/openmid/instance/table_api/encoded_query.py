@@ -12,6 +12,8 @@ from openmid.instance.records.base import Record
 from openmid.instance.table_api.problems import BadInputError
 from openmid.instance.table_api.tables import TRUTH, Table
 
+MOST = 50
+"""Conditions of a query. Databases refuse, or plan for hours, what joins and compares without end."""
 _CONDITION = re.compile(r"\A([a-z][a-z0-9_]*)=(.*)\Z", re.DOTALL)
 
 
@@ -22,7 +24,10 @@ def select(table: Table, query: str) -> models.QuerySet[Record]:
         BadInputError: an operator or a column that is not known here.
     """
     found = table.model._default_manager.all()
-    for part in filter(None, query.split("^")):
+    parts = [part for part in query.split("^") if part]
+    if len(parts) > MOST:
+        raise BadInputError(f"Invalid query of {len(parts)} conditions", f"a query has at most {MOST} of them")
+    for part in parts:
         match = _CONDITION.match(part)
         if match is None:
             raise BadInputError(

@@ -94,7 +94,7 @@ class Table:
         """Django's name of a permission: `verb` is view, add, change or delete."""
         return f"{self.model._meta.app_label}.{verb}_{self.model._meta.model_name}"
 
-    def row(self, record: Record, link: str, with_links: bool, fields: list[str]) -> dict[str, Any]:
+    def row(self, record: Record, link: str, with_links: bool, fields: frozenset[str]) -> dict[str, Any]:
         """A record as it goes out; `link` is the URL before `{table}/{sys_id}`; no `fields`: all."""
         found: dict[str, Any] = {"sys_class_name": record.sys_class_name}
         for name in self.computed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -146,7 +146,7 @@ def _list(request: HttpRequest, table: Table) -> JsonResponse:
     limit, offset = _number(request, "sysparm_limit", MAX_LIMIT), _number(request, "sysparm_offset", 0)
     found = select(table, request.GET.get("sysparm_query", "")).order_by("sys_created_on", "pk")
     page = found.prefetch_related(*table.lists)[offset : offset + min(limit, MAX_LIMIT)]
-    response = JsonResponse({"result": [_row(request, table, each) for each in page]})
+    response = JsonResponse({"result": _rows(request, table, page)})
     response["X-Total-Count"] = str(found.count())
     return response
 
@@ -192,9 +192,14 @@ def _delete(found: Record) -> None:
 
 
 def _row(request: HttpRequest, table: Table, found: Record) -> dict[str, Any]:
-    fields = [name for name in request.GET.get("sysparm_fields", "").split(",") if name]
+    return _rows(request, table, [found])[0]
+
+
+def _rows(request: HttpRequest, table: Table, found: Iterable[Record]) -> list[dict[str, Any]]:
+    fields = frozenset(filter(None, request.GET.get("sysparm_fields", "").split(",")))
     with_links = request.GET.get("sysparm_exclude_reference_link", "false") != "true"
-    return table.row(found, _link(request), with_links, fields)
+    link = _link(request)
+    return [table.row(each, link, with_links, fields) for each in found]
 
 
 def _link(request: HttpRequest) -> str:
