@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -13,4 +17,19 @@ def main() -> None:
         sys.exit(keytool(sys.argv[2:]))
     from openmid.cli.commands import openmid
 
-    openmid(prog_name="openmid")
+    try:
+        openmid(prog_name="openmid")
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        _disk_is_full(error)
+
+
+def _disk_is_full(error: OSError) -> NoReturn:
+    """Mostly standard output's, where every command writes; what names no file does not say which it was."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # no second complaint at exit
+    with contextlib.suppress(OSError):
+        sys.stderr.write(
+            f"openmid: standard output, or a file, cannot be written: {error.strerror}\nhint: make room on its disk\n"
+        )
+    sys.exit(1)
