@@ -17,6 +17,12 @@ from tests.browser.fake_mid import FakeMid
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 EVIL = "</pre><script>window.evil=1</script><img src=x onerror='window.evil=1'><div x-data x-init='window.evil=1'>"
+CLICK_TWICE = """() => {
+    const stopped = [];
+    document.addEventListener("submit", (event) => stopped.push(event.defaultPrevented));
+    for (const _ of [1, 2]) document.querySelector("[form=run-again]").click();
+    return stopped;
+}"""
 CONVERT = "agent/jre/bin/keytool -importkeystore -v -srckeystore /etc/c.p12"
 
 
@@ -82,7 +88,7 @@ def test_the_connection_url_is_live_while_typing(page: Page, instance: Standing)
     expect(url).to_have_value(shown)  # what was shown is what is saved
 
 
-def test_execution_details_follow_while_it_runs(page: Page, mid: FakeMid, caller: str) -> None:
+def test_execution_details_follow_while_it_runs(page: Page, instance: Standing, mid: FakeMid, caller: str) -> None:
     go = threading.Event()
 
     def answer(probe: RestProbe) -> ProbeResult:
@@ -91,13 +97,31 @@ def test_execution_details_follow_while_it_runs(page: Page, mid: FakeMid, caller
 
     mid.answer = answer
     page.locator("#header-inner").get_by_role("link", name="Test", exact=True).click()
-    page.locator("#dialog").get_by_role("button", name="Run Test").click()
+    page.locator("#dialog").get_by_role("button", name="Run Test").dblclick()
     expect(page.locator("#execution[data-live]")).to_contain_text("In Progress")
     page.locator("#configuration-0 > summary").click()
     go.set()
     expect(page.locator("[data-status-code]")).to_have_text("200")
     expect(page.locator("#execution[data-live]")).to_have_count(0)
     expect(page.locator("#configuration-0")).to_have_attribute("open", "")
+    ran = page.url
+    page.goto(f"{instance.url}/actions/execution/?q={caller}")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)  # however often Run Test was clicked
+    page.goto(ran)
+    assert page.evaluate(CLICK_TWICE) == [False, True]
+
+
+def test_a_pop_up_without_an_answer_says_so_and_leads_to_the_sign_in(page: Page, caller: str) -> None:
+    test = page.locator("#header-inner").get_by_role("link", name="Test", exact=True)
+    run = page.locator("#dialog").get_by_role("button", name="Run Test")
+    test.click()
+    page.route("**/test/", lambda route: route.abort())
+    run.click()
+    expect(page.locator("#dialog").get_by_role("alert")).to_contain_text("gave no answer")
+    page.unroute_all()
+    page.context.clear_cookies(name="openmid_session")
+    run.click()
+    expect(article.field(page, "Username")).to_be_visible()
 
 
 def test_a_foreign_answer_never_scripts_the_page(page: Page, mid: FakeMid, caller: str) -> None:

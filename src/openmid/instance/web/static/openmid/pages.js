@@ -19,6 +19,40 @@
     setTimeout(() => (icon.textContent = "content_copy"), 1200);
   });
 
+  // A second click while what the first one sent is under way: one call of the partner, one record.
+  const UNDER_WAY_MS = 10_000; // an instance that answers later than that may be asked again
+  const sent = new Map();
+  const twice = (form) => performance.now() - (sent.get(form) ?? -Infinity) < UNDER_WAY_MS || (sent.set(form, performance.now()), false);
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (twice(event.target)) event.preventDefault();
+  });
+  window.addEventListener("pageshow", () => sent.clear()); // back, by the browser's memory of the page
+
+  // Pop-ups: what a second click would send, and answers that are none.
+  const popUp = (event) => ["modal-content", "dialog-form"].includes(event.detail.target?.id);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.matches("#dialog form") && twice(event.detail.elt)) event.preventDefault();
+  });
+  const unanswered = (event) => {
+    if (!popUp(event)) return;
+    sent.clear();
+    const form = document.querySelector("#dialog-form");
+    if (!form) return location.reload();
+    form.querySelector("[role=alert]")?.remove();
+    const said = Object.assign(document.createElement("p"), { className: "text-red-600 dark:text-red-500", textContent: "The instance gave no answer, and may have done it all the same: look before you try again." });
+    said.setAttribute("role", "alert");
+    form.append(said);
+  };
+  document.addEventListener("htmx:sendError", unanswered);
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!popUp(event)) return;
+    if (event.detail.xhr.status >= 500) return unanswered(event);
+    if (event.detail.serverResponse.includes('id="dialog"')) return sent.clear();
+    event.detail.shouldSwap = false; // the session ended, or the record went: the page itself says so
+    location.reload();
+  });
+
   // EXECUTION DETAILS: ask twice a second until it has ended. The server sends escaped HTML; open parts stay open.
   const follow = (box) => {
     const ask = async () => {
