@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -165,7 +166,7 @@ def init(
     if password:
         click.echo(f"user      {ADMIN}\npassword  {password}")
         click.echo("openmid: the password is shown this once", err=True)
-    click.echo(f"openmid: start the instance with: openmid instance run {folder}", err=True)
+    click.echo(f"openmid: start the instance with: openmid instance run {shlex.quote(str(folder))}", err=True)
 
 
 @instance.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,13 @@ def restore(file: Path, folder: Path) -> None:
         click.echo(
             f"openmid: the backup has no secrets: copy the instance's folder secrets/ to {folder}/secrets", err=True
         )
+    again, dump = f"openmid instance init {shlex.quote(str(folder))}", shlex.quote(str(made.dump))
     if made.dump.exists():
-        restores = f"pg_restore --no-owner --dbname URL {made.dump}"
+        restores = f"pg_restore --no-owner --dbname URL {dump}"
         click.echo(f"openmid: next, with an empty database's URL: {restores}", err=True)
-        click.echo(f"openmid: next: openmid instance init {folder} --database URL, then delete {made.dump}", err=True)
+        click.echo(f"openmid: next: {again} --database URL, then delete {dump}", err=True)
         return
-    click.echo(f"openmid: next: openmid instance init {folder}", err=True)
+    click.echo(f"openmid: next: {again}", err=True)
 
 
 @instance.command()

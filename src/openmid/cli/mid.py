@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -88,7 +89,7 @@ def install(folder: Path, url: str, name: str, ca: Path, token: Path) -> None:
     click.echo(
         f"  agent folder   {agent}\n  configuration  {agent / 'config.xml'}\n  log            {agent / 'logs/agent0.log'}"
     )
-    click.echo(f"start it: {agent / 'bin/mid.sh'} start", err=True)
+    click.echo(f"start it: {shlex.quote(str(agent / 'bin/mid.sh'))} start", err=True)
 
 
 @mid.command()

@@ -114,7 +114,8 @@ CAUSES: dict[str, Template] = {
     ),
     "tls_no_common_suite": Template(
         "{target} and this MID Server have no cipher suite, curve or signature algorithm in common",
-        "have the partner allow ECDHE with AES-GCM; in FIPS Enforced Mode only approved suites are offered",
+        "have the partner allow ECDHE over P-256 or P-384 with AES-GCM; "
+        "in FIPS Enforced Mode only approved suites and curves are offered",
     ),
     "server_untrusted": Template(
         "the certificate of {target} ({server}) comes from a certification authority that is not trusted by {trusted_by}",
