@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from openmid.cli.call import _write
+
 TOKEN = "omt_token"
 USAGE, UNREACHABLE, UNFINISHED = 2, 4, 5
 
@@ -61,6 +63,13 @@ def test_a_header_without_a_colon_is_not_repeated() -> None:
     said = call("partner", "GET", "/", "-H", "Authorization Bearer geheim", expect=USAGE)
     assert "write NAME:VALUE" in said
     assert "geheim" not in said
+
+
+def test_what_is_written_are_the_bytes_that_the_partner_sent(tmp_path: Path) -> None:
+    """The body travels as text: a WSDL that says ISO-8859-1 would be none in UTF-8."""
+    body, headers = '<?xml version="1.0" encoding="ISO-8859-1"?><a>\u00e9</a>', [["content-type", "text/xml"]]
+    _write({"body": body, "body_is_base64": False, "headers": headers}, tmp_path / "a.wsdl")
+    assert (tmp_path / "a.wsdl").read_bytes() == body.encode("latin-1")
 
 
 def test_stdin_that_is_closed() -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from openmid.wire import charsets
+
 ANSWERED_BADLY, FAILED, REFUSED, UNREACHABLE, UNFINISHED = 22, 1, 3, 4, 5
 
 EPILOG = """\b
@@ -227,7 +229,9 @@ def _show(execution: dict[str, Any], output: Path | None, *, include: bool, quie
 
 
 def _write(answer: dict[str, Any], output: Path | None) -> None:
-    raw = base64.b64decode(answer["body"]) if answer["body_is_base64"] else answer["body"].encode()
+    """The bytes that the partner sent, whatever they were shown as meanwhile."""
+    text = answer["body"]
+    raw = base64.b64decode(text) if answer["body_is_base64"] else charsets.as_sent(answer["headers"], text)
     if output is None:
         _print(raw)
         return

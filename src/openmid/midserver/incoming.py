@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import time
 
 from openmid.midserver.connector import Attempt
 from openmid.midserver.exchange import Answer
+from openmid.wire import charsets
 from openmid.wire.probes import Timing
 
-# Python calls these encodings too; of long bodies some take minutes.
-_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
-_DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
 _DROPPED = 64 * 1024
 """What is read of a body that nobody wants, so that its connection can be used again."""
@@ -34,24 +31,11 @@ async def drop(answer: Answer) -> None:
 
 
 def read(answer: Answer, body: bytes) -> str | None:
-    """The body as text (`text`). Where Content-Type names no charset, XML says it itself (RFC 7303, 3)."""
-    declared = _declared(answer.headers.get("Content-Type", ""), body) if answer.charset is None else None
+    """The body as text (`text`). Where Content-Type names no charset, XML says it itself."""
+    kind = answer.headers.get("Content-Type", "")
+    declared = None if answer.charset else charsets.declared(kind, body[:1024].decode("latin-1"))
     found = text(body, declared) if declared else None
     return text(body, answer.charset) if found is None else found
-
-
-def _declared(kind: str, body: bytes) -> str | None:
-    """What the byte order mark or the declaration of an XML document says."""
-    kind = kind.partition(";")[0].strip().lower()
-    if kind not in ("text/xml", "application/xml") and not kind.endswith("+xml"):
-        return None
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    found = _DECLARED.match(body[:1024])
-    said = found[1].decode("latin-1").lower() if found else ""
-    return (
-        None if said.startswith(("utf", "ucs", "iso-10646")) else said
-    )  # what is read so far is none of the wide ones
 
 
 def as_utf8(found: str) -> bytes:
@@ -67,7 +51,7 @@ def text(body: bytes, charset: str | None) -> str | None:
     try:
         if charset is None:
             return body.decode()
-        if codecs.lookup(charset).name in _NO_CHARSETS:
+        if not charsets.known(charset):
             return None
         found = body.decode(charset)
         found.encode()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -117,6 +118,36 @@ def test_a_fault_is_shown_as_a_fault(api: Api, mid: Mid, alice: Client) -> None:
     assert framed(alice, sys_id, "fault") == "<d>\n  <code>7</code>\n</d>"
 
 
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        ({"body": "\u00e9"}, b"\xc3\xa9"),
+        ({"body": "\u00e9", "headers": [("content-type", 'text/plain; Charset="ISO-8859-1"')]}, b"\xe9"),
+        (
+            {"body": "<?xml version='1.0' encoding='cp1252'?>\u20ac", "headers": [("Content-Type", "text/xml")]},
+            b"<?xml version='1.0' encoding='cp1252'?>\x80",
+        ),
+        (
+            {"body": '<?xml version="1.0" encoding="utf-16"?>\u20ac', "headers": [("Content-Type", "text/xml")]},
+            b'<?xml version="1.0" encoding="utf-16"?>\xe2\x82\xac',
+        ),
+        ({"body": "\u20ac", "headers": [("Content-Type", "text/plain; charset=latin-1")]}, b"\xe2\x82\xac"),
+        ({"body": "x", "headers": [("Content-Type", "text/plain; charset=idna")]}, b"x"),
+        ({"body": "AAH/", "body_is_base64": True}, b"\0\1\xff"),
+        ({"body": "AAE=", "body_is_base64": True}, b"\0\1"),
+    ],
+)
+def test_a_body_comes_back_as_it_was_sent(
+    api: Api, mid: Mid, alice: Client, answer: dict[str, Any], sent: bytes
+) -> None:
+    sys_id = started(api)
+    mid.deliver(mid.job(), **answer)
+    assert alice.get(f"/actions/execution/{sys_id}/body/0/").content == sent
+    (step,) = api.details(sys_id)["steps"]
+    assert step["integration_metadata"]["payload_bytes"] == len(sent)
+    assert f"Answer 200, {len(sent)} bytes" in [line["text"] for line in step["log"]]
+
+
 def test_the_log_and_the_waterfall_have_every_phase(api: Api, mid: Mid, alice: Client) -> None:
     sys_id = started(api)
     job = mid.job()
@@ -131,7 +162,7 @@ def test_the_log_and_the_waterfall_have_every_phase(api: Api, mid: Mid, alice: C
         "GET mauth://partner.example/v1/things",
         "Followed to mauth://partner.example/v2",
         f"Connected to {TLS.peer}: TLSv1.3 TLS_AES_256_GCM_SHA384, client certificate CN=client",
-        "Answer 200, 0 characters",
+        "Answer 200, 0 bytes",
         "Completed",
     ]
     times = [line["time"] for line in step["log"]]

@@ -220,7 +220,7 @@ def _integration(planned: Plan, row: Row, result: ProbeResult | None) -> dict[st
         },
         "fips_enforced": found.fips_enforced,
         "require_fips": planned.requirement.require_fips,
-        "payload_bytes": len(found.body),
+        "payload_bytes": step_log.payload_bytes(found),
         "timing_us": {**_way(row, found), **msgspec.structs.asdict(found.timing)},
         "attempts": [_attempt(each) for each in found.attempts],
         "redirects": found.redirects,

@@ -11,6 +11,7 @@ import json
 from openmid.instance.actions.planner import Plan
 from openmid.instance.ecc.queue import LEASE_US
 from openmid.instance.records.database import Row
+from openmid.wire import charsets
 from openmid.wire.probes import EarlierAttempt, ProbeResult
 
 Line = tuple[int, str]
@@ -64,8 +65,17 @@ def _call(planned: Plan, result: ProbeResult | None) -> list[Line]:
         found.append((at, f"Connected to {result.tls.peer}: {result.tls.version} {result.tls.cipher}{client}"))
     if result.status_code is not None:
         ended = at + max(result.timing.total, 0)
-        found.append((ended, f"Answer {result.status_code}, {len(result.body)} characters"))
+        found.append((ended, f"Answer {result.status_code}, {payload_bytes(result)} bytes"))
     return found
+
+
+def payload_bytes(result: ProbeResult) -> int:
+    """How large an answer's body was, its content coding taken off."""
+    if result.attachment is not None:
+        return result.attachment.size_bytes
+    if result.body_is_base64:
+        return len(result.body) // 4 * 3 - result.body[-2:].count("=")
+    return len(charsets.as_sent(result.headers, result.body))
 
 
 def _came(attempt: EarlierAttempt) -> str:

@@ -35,6 +35,7 @@ from openmid.instance.web.long_list import LongListAdmin
 from openmid.instance.web.plain import FRAME, PlainAdmin, without_eval
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import action
+from openmid.wire import charsets
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
@@ -235,7 +236,7 @@ def _fault(output: Json) -> str:
 
 def _raw(output: Json) -> bytes:
     if not output["body_is_base64"]:
-        return str(output["body"]).encode(errors="surrogatepass")
+        return charsets.as_sent(output["headers"], output["body"])
     try:
         return base64.b64decode(output["body"])
     except binascii.Error:
