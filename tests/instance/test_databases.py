@@ -18,6 +18,7 @@ from tests.postgresql import Cluster, running
 REFUSED = {
     "postgresql://user:geheim@host/name": "holds a password",
     "postgresql://user@host/name?password=geheim": "holds a password",
+    "postgresql://user@host/name?sslkey=/k&sslpassword=geheim": "holds a password",
     "mysql://user@host/name": "does not begin with postgresql://",
     "postgresql://user@host": "names no database",
     "postgresql://user@host:port/name": "cannot be read",

@@ -29,6 +29,9 @@ DEFAULTS = {
 }
 """libpq's, unless the URL says otherwise: a server that has gone without a word is noticed."""
 
+SECRET = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
+"""libpq's parameters that nobody may read."""
+
 NOT_LIBPQS = frozenset({"isolation_level", "server_side_binding", "pool", "assume_role"})
 """Django's own options: none of the administrator's business."""
 
@@ -49,8 +52,8 @@ def check(url: str) -> str:
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if parts.scheme not in SCHEMES:
         raise FolderError("the database's URL does not begin with postgresql://", EXAMPLE)
-    if parts.password is not None or "password" in given:
-        hint = f"leave it out and set {PASSWORD} for openmid instance init, or use ~/.pgpass"
+    if parts.password is not None or SECRET & given.keys():
+        hint = f"leave it out and set {PASSWORD} for openmid instance init, or use ~/.pgpass, or a service file"
         raise FolderError("the database's URL holds a password, which other users of this machine could read", hint)
     if not parts.path.strip("/") and "service" not in given:
         raise FolderError("the database's URL names no database", EXAMPLE)
