@@ -126,6 +126,7 @@ def test_one_sentence_for_each_mistake(made: tuple[Path, dict[str, str]], tmp_pa
         (["user", "disable", "admin", "--dir", folder], "admin is the only administrator who may sign in"),
         (["user", "create", "admin", "--role", "admin", "--dir", folder], "a user named admin already"),
         (["mid", "token", "not a name", "--dir", folder], "A MID Server's name has"),
+        (["token", "create", os.fsdecode(b"\xff"), "--user", "admin", "--dir", folder], "is not UTF-8"),
         (["mid", "token", "x", "--output", str(tmp_path / "mine" / "x"), "--dir", folder], "cannot be written"),
         (["mid", "validate", "nobody", "--fingerprint", "AB", "--dir", folder], "no MID Server named nobody"),
         (["mid", "prove", "nobody", "--dir", folder], "no MID Server named nobody"),

@@ -23,6 +23,12 @@ def main() -> None:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
         _disk_is_full(error)
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        # Python keeps such bytes of a command line as lone surrogates. Files may be called so, and nothing else.
+        sys.stderr.write("openmid: what was given is not UTF-8\nhint: look at the encoding of the terminal\n")
+        sys.exit(1)
 
 
 def _disk_is_full(error: OSError) -> NoReturn:
