@@ -13,8 +13,10 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from openmid.instance.access.models import ApiToken
+from openmid.instance.connections.credentials import BasicAuthCredential
 from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
 from openmid.instance.folder import Folder
+from openmid.instance.records.secrets import reveal
 from openmid.instance.table_api.views import records
 from tests.instance.conftest import PASSWORDS, both
 from tests.instance.partners import Api, Mid
@@ -186,6 +188,21 @@ def test_a_record_that_another_request_made_meanwhile_is_in_the_way(api: Api, mo
     monkeypatch.setattr(ConnectionAlias, "validate_unique", lambda *_, **__: None)
     reply = api.post("/api/now/table/sys_alias", {"name": "a"})
     assert (reply.status, reply.json["error"]["detail"]) == (409, "nothing was done: send it again")
+
+
+def test_a_secret_that_a_record_needs_is_not_emptied(api: Api) -> None:
+    made = api.create("basic_auth_credentials", name="c", user_name="u", password="geheim")
+    path = f"/api/now/table/basic_auth_credentials/{made['sys_id']}"
+    reply = api.request("PATCH", path, b'{"password": ""}')
+    assert (reply.status, "password" in reply.json["error"]["message"]) == (400, True)
+    assert api.request("PATCH", path, b'{"user_name": "v"}').status == 200
+    assert reveal(BasicAuthCredential.objects.get(), "password") == "geheim"
+    profile = api.create("mid_protocol_profile", protocol="mauth", keystore_path="/x", password="geheim")
+    path = f"/api/now/table/mid_protocol_profile/{profile['sys_id']}"
+    assert api.request("PATCH", path, b'{"password": "", "external_credential_store": "true"}').status == 400
+    assert reveal(MidProtocolProfile.objects.get(), "password") == "geheim"
+    assert api.request("PATCH", path, b'{"password": ""}').status == 200
+    assert reveal(MidProtocolProfile.objects.get(), "password") == ""
 
 
 @both

@@ -111,6 +111,11 @@ class Table:
         """
         assert self.form is not None
         values = self._read(sent)
+        for name, value in values.items():
+            if value == "" and isinstance(self.writable[name], EncryptedField):
+                if not self.writable[name].blank:
+                    raise invalid(ValidationError({name: ["Enter it: such a record has one. Left out it stays."]}))
+                setattr(record, name, "")  # before the form, which takes an empty one for "as it is"
         known = model_to_dict(record, fields=list(self.writable))
         stored = {name: value for name, value in known.items() if not isinstance(self.writable[name], EncryptedField)}
         for name, value in stored.items():
@@ -119,9 +124,6 @@ class Table:
         form = self.form(stored | values, instance=record)
         if not form.is_valid():
             raise invalid(ValidationError({name: error.as_data() for name, error in form.errors.items()}))
-        for name, value in values.items():
-            if value == "" and isinstance(self.writable[name], EncryptedField):
-                setattr(form.instance, name, "")
         saved: Record = form.save()
         return saved
 
