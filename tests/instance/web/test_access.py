@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 
@@ -138,3 +139,15 @@ def test_what_went_wrong_has_a_page(admin: Client) -> None:
     assert "Your roles do not allow this" in client_of("charlie").get("/actions/action/").content.decode()
     refused = client_of("alice", csrf=True).post("/connections/connectionalias/add/", {"name": "x"})
     assert "It came without its token" in refused.content.decode()
+
+
+def test_a_session_does_not_outlive_that_its_user_was_disabled(instance: Folder) -> None:
+    browser, other = Client(**SECURE), Client(**SECURE)
+    charlie = User.objects.get(username="charlie")
+    browser.force_login(charlie)
+    other.force_login(User.objects.get(username="alice"))
+    for active in (False, True):
+        charlie.is_active = active
+        charlie.save()
+    assert browser.get("/").status_code == 302
+    assert other.get("/").status_code == 200

@@ -95,3 +95,16 @@ def test_nothing_of_it_is_kept_in_clear(secret: str) -> None:
 def test_turned_off(secret: str, admin: Client) -> None:
     assert admin.post(PAGE, {"remove": "1"}).status_code == 302
     assert TotpDevice.objects.count() == 0
+
+
+def test_a_second_factor_that_does_not_open_is_a_sentence(secret: str, instance: Folder) -> None:
+    """After a restore without the secrets that belong to it."""
+    browser = signing_in()
+    before = (instance.secrets / "field.key").read_bytes()
+    (instance.secrets / "field.key").write_text("00" * 32)
+    try:
+        answer = browser.post("/login/code/", {"code": code_of(secret)})
+    finally:
+        (instance.secrets / "field.key").write_bytes(before)
+    assert answer.status_code == 200
+    assert "an administrator resets it" in answer.content.decode()

@@ -20,6 +20,7 @@ from openmid.instance.access import totp
 from openmid.instance.access.throttle import TooManyAttempts, throttle
 from openmid.instance.audit.models import Event
 from openmid.instance.audit.trail import note
+from openmid.instance.records.secrets import SecretError
 from openmid.instance.web.unfolded import TextWidget
 
 PENDING, SECONDS = "openmid_second_step", 300
@@ -65,7 +66,12 @@ def _right(request: HttpRequest, user: User, form: CodeForm) -> bool:
     except TooManyAttempts as error:
         form.add_error("code", f"Too many failed sign-ins. Wait {error.seconds} seconds and try again.")
         return False
-    if totp.passes(user, form.cleaned_data["code"]):
+    try:
+        right = totp.passes(user, form.cleaned_data["code"])
+    except SecretError:
+        form.add_error("code", "The second factor does not open with this instance's key: an administrator resets it.")
+        return False
+    if right:
         throttle.passed(name, address)
         return True
     throttle.failed(name, address)
