@@ -96,7 +96,8 @@ def _migrate() -> str | None:
     from openmid.instance.access.roles import create_roles, create_user
 
     call_command("migrate", verbosity=0, interactive=False)
-    call_command("collectstatic", verbosity=0, interactive=False)
+    # clear: else a file stays that is younger than the one of a package that was built before it was collected
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
     create_roles()
     if User.objects.filter(is_superuser=True).exists():
         return None
