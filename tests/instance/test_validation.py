@@ -43,6 +43,11 @@ def mutual(**columns: Any) -> dict[str, Any]:
     return connection(mutual_auth="true", mid_protocol_profile="mauth") | columns
 
 
+def test_a_keystore_path_is_no_certificate_or_key() -> None:
+    pasted = "-----BEGIN PRIVATE KEY----- MIIE -----END PRIVATE KEY-----"  # a field of one line takes the breaks away
+    assert "Enter the path of the keystore file" in refusal("mid_protocol_profile", protocol="p", keystore_path=pasted)
+
+
 @pytest.mark.parametrize("name", ["part ner", "part-ner", "pärtner", "a.b", "a\nb"])
 def test_an_alias_name_has_letters_digits_and_underscores(name: str) -> None:
     assert refusal("sys_alias", name=name) == "name: An alias's name has only letters, digits and underscores."

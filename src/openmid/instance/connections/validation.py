@@ -91,6 +91,11 @@ def keystore_path(value: str) -> None:
     """One path, on one line."""
     if any(ord(character) < 32 for character in value):
         raise ValidationError("A keystore's path is one line.")
+    if "-----BEGIN" in value:
+        raise ValidationError(
+            "This is the text of a certificate or key. Enter the path of the keystore file on the MID Server's host: the "
+            "instance keeps no keystore."
+        )
 
 
 def one_line(value: str) -> None:
