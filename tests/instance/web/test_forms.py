@@ -104,6 +104,30 @@ def test_submit_goes_back_to_the_aliases_tab(
     assert "mauth://partner.example" in page("connections_connectionalias_change", alias.pk)
 
 
+def test_two_tabs_do_not_write_over_each_other_silently(
+    admin: Client, page: Page, alias: ConnectionAlias, profile: MidProtocolProfile
+) -> None:
+    save(admin, connection(alias))
+    made = HttpConnection.objects.get()
+    change = reverse("admin:connections_httpconnection_change", args=[made.pk])
+    seen = connection(alias, _continue="1", _mod_count=shown(page("connections_httpconnection_change", made.pk)))
+    assert admin.post(change, seen | {"base_path": "/v1"}).status_code == 302
+    stale = admin.post(change, seen | {"name": "Another"}).content.decode()
+    assert "alice saved this record" in stale
+    made.refresh_from_db()
+    assert (made.name, made.base_path) == ("Partner", "/v1")
+    assert (
+        admin.post(change, seen | {"name": "Another", "_mod_count": shown(stale)}).status_code == 302
+    )  # told, and decided
+
+
+def shown(form: str) -> str:
+    """The count of changes that a page carries."""
+    found = re.search(r'name="_mod_count" value="(\d+)"', form)
+    assert found
+    return found[1]
+
+
 def test_the_tab_has_only_the_aliases_own_connections(admin: Client, page: Page, alias: ConnectionAlias) -> None:
     other = ConnectionAlias(name="other")
     other.save()

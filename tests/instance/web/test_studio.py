@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from openmid.diagnosis.briefly import BRIEFLY
+from openmid.instance.actions import versions
 from openmid.instance.actions.models import Action, Execution, Step
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
 from openmid.instance.records.header_secrets import opened
@@ -82,6 +83,31 @@ def test_a_step_is_changed_and_deleted(admin: Client, action: Action, alias: Con
     assert (step.method, step.headers, step.sys_mod_count) == ("GET", [], 1)
     admin.post(editor(action, step.pk), {"_delete_step": "1"})
     assert not Step.objects.exists()
+
+
+def test_what_is_in_use_says_by_what(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    admin.post(editor(action), rest(alias))
+    versions.publish(action)
+    removal = reverse("admin:connections_connectionalias_delete", args=[alias.pk])
+    selected = {"action": "delete_selected", "_selected_action": alias.pk}
+    for answer in (admin.get(removal), admin.post(reverse("admin:connections_connectionalias_changelist"), selected)):
+        said = answer.content.decode()
+        assert "In use: nothing is deleted" in said
+        for what in ("draft", "version 1"):
+            assert f'Action: <a href="/actions/action/{action.pk}/change/">Call partner</a>, {what}' in said
+    admin.post(removal, {"post": "yes"})
+    assert ConnectionAlias.objects.filter(pk=alias.pk).exists()
+
+
+def test_two_tabs_do_not_write_over_each_others_step(admin: Client, action: Action, alias: ConnectionAlias) -> None:
+    admin.post(editor(action), rest(alias, _mod_count="0"))  # a new one carries a count that says nothing
+    step = action.draft.get()
+    seen = rest(alias, _mod_count="0")
+    assert 'name="_mod_count" value="0"' in admin.get(editor(action, step.pk)).content.decode()
+    assert admin.post(editor(action, step.pk), seen | {"resource_path": "/one"}).status_code == 302
+    stale = admin.post(editor(action, step.pk), seen | {"name": "Two"}).content.decode()
+    assert "alice saved this record" in stale and 'name="_mod_count" value="1"' in stale
+    assert action.draft.get().resource_path == "/one"
 
 
 def test_a_secret_header_is_written_and_never_shown(

@@ -9,11 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from openmid.instance.actions.models import Step
 from openmid.instance.connections.forms import ConnectionAliasForm
 from openmid.instance.connections.models import ConnectionAlias, HttpConnection
 from openmid.instance.web.labels import flag
+from openmid.instance.web.meanwhile import MeanwhileForm
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 
@@ -31,7 +34,7 @@ else:
 CONNECTIONS_TAB = "#dataset-httpconnection"
 
 
-class ConnectionAliasPageForm(ConnectionAliasForm):
+class ConnectionAliasPageForm(MeanwhileForm, ConnectionAliasForm):
     """The alias's form as a page."""
 
     class Meta(ConnectionAliasForm.Meta):
@@ -78,6 +81,18 @@ class ConnectionsTab(BaseDataset):
         return mark_safe(head + super().contents)  # noqa: S308  (two rendered templates)
 
 
+def using(aliases: Any) -> list[SafeString]:
+    """The actions with steps on any of `aliases`, with what of them it is: the draft, or which version."""
+    steps = Step.objects.filter(connection_alias__in=aliases).select_related("action", "version")
+    where = dict.fromkeys(
+        (each.action, f"version {each.version.number}" if each.version else "draft") for each in steps
+    )
+    return [
+        format_html('Action: <a href="{}">{}</a>, {}', reverse("admin:actions_action_change", args=[it.pk]), it, of)
+        for it, of in where
+    ]
+
+
 @admin.register(ConnectionAlias, site=site)
 class ConnectionAliasAdmin(Admin):
     """The Connection & Credential Aliases form and list."""
@@ -94,6 +109,11 @@ class ConnectionAliasAdmin(Admin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ConnectionAlias]:
         return super().get_queryset(request).prefetch_related("connections")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What uses an alias are steps; their names alone lead nowhere, so their actions stand for them."""
+        *others, protected = super().get_deleted_objects(objs, request)
+        return (*others, using(objs) if protected else protected)
 
     @admin.display(description="Connection URL")
     def connection_url(self, alias: ConnectionAlias) -> str:

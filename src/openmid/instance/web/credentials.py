@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from openmid.instance.connections.credentials import KINDS, Credential
 from openmid.instance.connections.forms import OWN_FIELDS, CredentialForm
+from openmid.instance.web.meanwhile import MeanwhileForm
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, PasswordWidget
 
@@ -24,7 +25,7 @@ HELP = {
 }
 
 
-class KindForm(CredentialForm):
+class KindForm(MeanwhileForm, CredentialForm):
     """A kind's form as a page."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -15,6 +15,7 @@ from openmid.instance.connections.credentials import Credential
 from openmid.instance.connections.forms import HttpConnectionForm
 from openmid.instance.connections.models import HttpConnection, MidProtocolProfile
 from openmid.instance.web.aliases import CONNECTIONS_TAB
+from openmid.instance.web.meanwhile import MeanwhileForm
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin
 from openmid.instance.web.unfolded import action as unfold_action
@@ -34,7 +35,7 @@ SHOWN_WHEN: dict[str, str] = {
 }
 
 
-class HttpConnectionPageForm(HttpConnectionForm):
+class HttpConnectionPageForm(MeanwhileForm, HttpConnectionForm):
     """The connection's form as a page: the profile by its name, and what is not shown does not count."""
 
     mid_protocol_profile = forms.ModelChoiceField(

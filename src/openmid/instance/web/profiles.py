@@ -19,6 +19,7 @@ from openmid.instance.connections.forms import MidProtocolProfileForm
 from openmid.instance.connections.models import MidProtocolProfile
 from openmid.instance.mid.models import MidServer, Validated
 from openmid.instance.web import labels
+from openmid.instance.web.meanwhile import MeanwhileForm
 from openmid.instance.web.plain import FRAME, without_eval
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, CheckboxList, PasswordWidget
@@ -58,7 +59,7 @@ def _report(profile: MidProtocolProfile, mid: MidServer) -> Loaded:
     return Loaded(mid, None, "Not reported yet: the MID Server says so with its next heartbeat.")
 
 
-class MidProtocolProfilePageForm(MidProtocolProfileForm):
+class MidProtocolProfilePageForm(MeanwhileForm, MidProtocolProfileForm):
     """The profile's form as a page: MID Servers count only for Specific MID Servers."""
 
     mid_list = forms.ModelMultipleChoiceField(

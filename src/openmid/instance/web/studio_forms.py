@@ -12,6 +12,7 @@ from openmid.diagnosis.briefly import OTHERS_BRIEFLY, PASSING_BRIEFLY
 from openmid.instance.actions import inputs, versions
 from openmid.instance.actions.forms import ActionForm, StepForm
 from openmid.instance.actions.models import Action, Step
+from openmid.instance.web.meanwhile import MeanwhileForm
 from openmid.instance.web.unfolded import DialogForm, SelectWidget, SwitchWidget, TextareaWidget, TextWidget
 from openmid.instance.web.widgets import CodesWidget, Column, PairsField, RowsField
 
@@ -36,7 +37,7 @@ def _input(row: dict[str, str]) -> dict[str, Any]:
     return {**row, "mandatory": True} if row.pop("mandatory", "") else dict(row)
 
 
-class ActionPageForm(ActionForm):
+class ActionPageForm(MeanwhileForm, ActionForm):
     """An action's name and description."""
 
     class Meta(ActionForm.Meta):
@@ -44,7 +45,7 @@ class ActionPageForm(ActionForm):
         widgets: ClassVar = {"name": TextWidget, "description": TextareaWidget(attrs={"rows": 3})}
 
 
-class InputsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+class InputsForm(MeanwhileForm):
     """What a caller gives to an action."""
 
     inputs = RowsField(
@@ -66,7 +67,7 @@ class InputsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when
         fields: ClassVar = ["inputs"]
 
 
-class OutputsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+class OutputsForm(MeanwhileForm):
     """What an action gives back."""
 
     outputs = RowsField(
@@ -98,7 +99,7 @@ class StatusesField(forms.CharField):
         return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
 
 
-class StepPageForm(StepForm):
+class StepPageForm(MeanwhileForm, StepForm):
     """A step's form as a page: headers, query parameters, form fields, parts and outputs are rows."""
 
     headers = PairsField(
