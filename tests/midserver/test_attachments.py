@@ -25,7 +25,7 @@ from openmid.midserver.call_error import CallError
 from openmid.midserver.http import Host, RestRunner
 from openmid.midserver.instance_client import InstanceClient
 from openmid.wire.messages import Job
-from openmid.wire.probes import Attachment, Part, ProbeResult, RestProbe, RetryPolicy, Timeouts
+from openmid.wire.probes import Attachment, Part, ProbeResult, RestProbe, RetryPolicy, SoapProbe, Timeouts
 from tests.midserver.conftest import Authority, Mid
 from tests.midserver.partner import Serve, talking_server
 
@@ -259,6 +259,30 @@ async def test_an_answer_that_calls_for_another_attempt_is_not_kept(bench: Bench
         result = await bench.call(port, "/busy", method="PUT", save_as="x", retry=policy)
     assert result.status_code == 200
     assert [body for _, body in bench.store.stored] == [b"0 bytes"]
+
+
+async def test_a_refusal_is_no_attachment(bench: Bench, context: ssl.SSLContext) -> None:
+    page = "<html>400 No required SSL certificate was sent</html>"
+    fault = (
+        '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>'
+        "<faultcode>s:Client</faultcode><faultstring>none left</faultstring></s:Fault></s:Body></s:Envelope>"
+    )
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/soap":
+            return web.Response(status=500, text=fault, content_type="text/xml")
+        return web.Response(status=400, text=page, content_type="text/html")
+
+    async with serving(serve, context) as port:
+        result = await bench.call(port, save_as="report.pdf")
+        assert (result.status_code, result.body, result.attachment) == (400, page, None)
+        probe = SoapProbe(
+            f"https://localhost:{port}/soap", body="<x/>", save_as="x", ca_certificates=bench.authority.pem
+        )
+        result = await bench.runner.run(probe, JOB)
+    assert result.fault
+    assert result.fault.reason == "none left"
+    assert not bench.store.stored
 
 
 async def test_a_bomb_is_not_saved(bench: Bench, context: ssl.SSLContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from openmid.midserver import redact
 from openmid.midserver.credentials import Credentials, OpenedCredential
 from openmid.midserver.http import Host, RestRunner
 from openmid.wire.codec import encode
-from openmid.wire.probes import ProbeResult, RestProbe
+from openmid.wire.probes import ProbeResult, RestProbe, RetryPolicy
 from tests.midserver.conftest import Authority, Mid
 from tests.midserver.partner import Partner, closed_port
 
@@ -93,7 +94,9 @@ async def test_a_key_in_the_query_shows_in_no_failure_and_no_redirect(
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/lost" and request.transport:
             request.transport.abort()
-        return web.Response(status=307, headers={"Location": f"/lost?echo={request.rel_url.raw_query_string}"})
+        echo = request.raw_path.partition("?")[2]
+        lower = re.sub("%..", lambda escape: escape[0].lower(), echo)  # as .NET writes it
+        return web.Response(status=307, headers={"Location": f"/lost?echo={echo}&{lower}"})
 
     async with partner_with(authority, serve) as partner:
         result = await bench.call(partner.port, "/begin", max_redirects=2, method="POST")
@@ -238,6 +241,28 @@ async def test_a_server_that_gives_no_token(bench: Bench, authority: Authority) 
     assert result.failure.code == "oauth_token_refused"
     assert f"localhost:{partner.port}/token gives no token: 401 invalid_client: who are you?" in result.failure.message
     assert "canary" not in encode(result).decode()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_token_server_that_is_busy_has_refused_nothing(bench: Bench, authority: Authority, status: int) -> None:
+    serve = TokenServer()
+    serve.refuse = status
+
+    async def recovering(request: web.BaseRequest) -> web.StreamResponse:
+        answer = await serve(request)
+        serve.refuse = 0
+        return answer
+
+    async with partner_with(authority, recovering) as partner:
+        bench.credentials.replace([oauth(partner.port, authority)])
+        policy = RetryPolicy(count=1, kind="fixed", interval_ms=1)
+        result = await bench.call(partner.port, method="POST", retry=policy)
+        assert result.status_code == 200, result.failure
+        assert [request.path for request in partner.requests] == ["/token", "/token", "/"]
+    (earlier,) = result.attempts
+    assert earlier.failure
+    assert earlier.failure.code == "oauth_token_failed"
+    assert f"localhost:{partner.port}/token answered {status}" in earlier.failure.message
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from openmid.wire.probes import HttpProbe, ProbeResult, RestProbe
 UNSAID_SECONDS = 300
 """How long a token is used whose answer says nothing of it; RFC 6749, 5.1 leaves it open."""
 EARLY_SECONDS = 30
+
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 
 Call = Callable[[HttpProbe], Awaitable[ProbeResult]]
 
@@ -140,7 +143,8 @@ def _key(opened: OpenedCredential) -> Shown:
 def _in_a_query(secret: str) -> set[str]:
     """As it is sent; and as it comes back in a redirect, where partners and yarl escape less."""
     sent = quote(secret, safe="")
-    return {sent, quote(secret), quote_plus(secret), URL(f"https://a/?{sent}").raw_query_string}
+    found = {sent, quote(secret), quote_plus(secret), URL(f"https://a/?{sent}").raw_query_string}
+    return found | {_ESCAPE.sub(lambda escape: escape[0].lower(), each) for each in found}  # as .NET writes escapes
 
 
 async def _bearer(cached: _Cached, call: Call, seconds: float) -> Shown:
@@ -171,6 +175,8 @@ async def _fetched(opened: OpenedCredential, call: Call) -> _Token:
         raise CallError("oauth_token_failed", result.failure.message, result.failure.remedy)
     body = result.body.encode()
     try:
+        if result.status_code is not None and (result.status_code == 429 or result.status_code >= 500):
+            raise _busy(opened, _why(result.status_code, body))
         if result.status_code != 200:
             raise _refused(opened, _why(result.status_code, body))
         token = decode(body, _Token)
@@ -184,6 +190,12 @@ async def _fetched(opened: OpenedCredential, call: Call) -> _Token:
 
 def _refused(opened: OpenedCredential, why: str) -> CallError:
     return CallError("oauth_token_refused", f"{opened.token_url.partition('?')[0]} gives no token: {why}")
+
+
+def _busy(opened: OpenedCredential, why: str) -> CallError:
+    """No refusal (RFC 6749, 5.2): it may pass, and a retry policy counts it so."""
+    words = f"{opened.token_url.partition('?')[0]} answered {why}"
+    return CallError("oauth_token_failed", words, "look at the service that gives out the tokens")
 
 
 def _token_probe(opened: OpenedCredential) -> RestProbe:

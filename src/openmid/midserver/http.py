@@ -266,7 +266,7 @@ class RestRunner:
 
     async def _answered(self, trip: _Trip, answer: Answer) -> ProbeResult:
         probe, attempt = trip.probe, trip.attempt
-        if probe.save_as and (trip.last or not call_retry.repeats(probe, answer.status)):
+        if _is_kept(trip, answer.status):
             return await self._saved(trip, answer)
         body = await bodies.whole(answer, min(probe.max_body_bytes, MAX_BODY_BYTES))
         text = incoming.read(answer, body)
@@ -330,6 +330,14 @@ class RestRunner:
             registered=self._registry.names(),
             proxy_user=self._proxy.user,
         )
+
+
+def _is_kept(trip: _Trip, status: int) -> bool:
+    """Whether an answer becomes the attachment that the step asks for. A refusal does not: its page or SOAP fault says why,
+    and is not what the next step means to send on. Nor does what calls for another attempt."""
+    if not trip.probe.save_as or status >= 400:
+        return False
+    return trip.last or not call_retry.repeats(trip.probe, status)
 
 
 def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
