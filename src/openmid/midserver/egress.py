@@ -136,7 +136,7 @@ class Egress:
         """May a call to `host` connect to this numeric address and port?"""
         faces = _faces(plain(address))
         reserved = self._reserved(faces)
-        called = _name(host)
+        called = canonical(host)
         for rule in self.rules:
             if port in rule.ports and rule.matches(called, faces):
                 if rule.allow and reserved and not rule.opens_reserved:
@@ -146,7 +146,7 @@ class Egress:
 
     def judge_name(self, host: str, port: int) -> Verdict:
         """May a call go to `host`, which a proxy resolves? A numeric address is judged as such."""
-        called = _name(host)
+        called = canonical(host)
         try:
             return self.judge(host, called, port)
         except ValueError:
@@ -168,7 +168,7 @@ class Egress:
         return ""
 
 
-def _name(host: str) -> str:
+def canonical(host: str) -> str:
     """A host's name in its one form: lower case, without the root's dot, in ASCII (RFC 5891)."""
     name = host.rstrip(".").lower()
     if name.isascii():
@@ -234,7 +234,7 @@ def _rule(config: Config, element: Any) -> Rule:
             'rules look like <allow host="10.0.0.0/8" port="443"/> and <deny host="printer.example"/>',
         )
     network = _network(config, host)
-    return Rule(element.tag == "allow", host if network else _name(host), _ports(config, port), network)
+    return Rule(element.tag == "allow", host if network else canonical(host), _ports(config, port), network)
 
 
 def _network(config: Config, host: str) -> Network | None:

@@ -19,6 +19,7 @@ from yarl import URL
 
 from openmid.midserver import redact
 from openmid.midserver.config import Config
+from openmid.midserver.egress import canonical
 from openmid.midserver.errors import ConfigError
 
 PREFIX = "mid.proxy."
@@ -55,7 +56,7 @@ class Proxy:
 
     def towards(self, host: str) -> dict[str, Any]:
         """What an `exchange.Destination` at `host` takes besides; nothing where no proxy is used."""
-        if self.url is None or any(matches(host.rstrip(".").lower()) for matches in self._bypass):
+        if self.url is None or any(matches(canonical(host)) for matches in self._bypass):
             return {}
         return {"proxy": self.url, "proxy_headers": self._headers}
 
@@ -96,15 +97,15 @@ def _bypass(word: str) -> Bypass:
     if word == "*":
         return lambda _: True
     if word.startswith(("*.", ".")):
-        domain = word.lstrip("*.")
+        domain = canonical(word.lstrip("*."))
         return lambda host: host == domain or host.endswith(f".{domain}")
     if "/" in word:
         network = ip_network(word, strict=False)
         return lambda host: (address := _address(host)) is not None and address in network
     if "*" in word:
         raise ValueError(f'"{word}" has its asterisk elsewhere than at the begin')
-    exact = _address(word.strip("[]"))
-    return lambda host: host == word or (exact is not None and _address(host) == exact)
+    exact, name = _address(word.strip("[]")), canonical(word)
+    return lambda host: host == name or (exact is not None and _address(host) == exact)
 
 
 def _address(host: str) -> Any:
