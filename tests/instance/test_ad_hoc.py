@@ -63,9 +63,12 @@ def test_a_body_of_another_encoding_is_refused_with_a_sentence(api: Api, mid: Mi
 def test_a_binary_body_and_a_timeout(api: Api, mid: Mid) -> None:
     records(api)
     raw = base64.b64encode(bytes(range(256))).decode()
-    assert api.post(URL, {"method": "PUT", "body_base64": raw, "timeout_ms": 1234}).status == 202
+    reply = api.post(URL, {"method": "PUT", "body_base64": raw, "timeout_ms": 1234})
+    assert reply.status == 202
     probe = mid.job().decoded()
     assert (probe.body, probe.body_is_base64, probe.timeout_ms) == (raw, True, 1234)
+    (step,) = api.details(reply.headers["location"].rsplit("/", 1)[1])["steps"]
+    assert (step["configuration"]["body"], step["configuration"]["body_is_base64"]) == (raw, True)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,25 @@ def test_a_body_comes_back_as_it_was_sent(
     assert f"Answer 200, {len(sent)} bytes" in [line["text"] for line in step["log"]]
 
 
+@pytest.mark.parametrize(
+    ("body", "inside"),
+    [
+        (
+            '{"amount":10.50,"big": 1e400,"small":[-0.0,12345678901234567890.123]}',
+            '{\n  "amount": 10.50,\n  "big": 1e400,\n  "small": [\n    -0.0,\n    12345678901234567890.123\n  ]\n}',
+        ),
+        ('{"half": "\\ud800", "\\u00e9\\n": "a\\"}{"}', '{\n  "half": "\\ud800",\n  "\u00e9\\n": "a\\"}{"\n}'),
+        ('{"a": 1, "a": {}, "b": []}', '{\n  "a": 1,\n  "a": {},\n  "b": []\n}'),
+        ('[[],[{}], "", null]', '[\n  [],\n  [\n    {}\n  ],\n  "",\n  null\n]'),
+        ('{"a": 1} {', '{"a": 1} {'),
+    ],
+)
+def test_pretty_is_the_same_document(api: Api, mid: Mid, alice: Client, body: str, inside: str) -> None:
+    sys_id = started(api)
+    mid.deliver(mid.job(), body=body)
+    assert framed(alice, sys_id) == inside
+
+
 def test_the_log_and_the_waterfall_have_every_phase(api: Api, mid: Mid, alice: Client) -> None:
     sys_id = started(api)
     job = mid.job()

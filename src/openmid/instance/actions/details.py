@@ -6,7 +6,7 @@
     steps[]
       name, type, state, start, duration_ms
       outputs        {name: value}, those that the step reads from the answer
-      configuration  {method, base_url, resource_path, url, headers, query, body, attachment, parts,
+      configuration  {method, base_url, resource_path, url, headers, query, body, body_is_base64, attachment, parts,
                       connection_alias, timeout_ms, max_redirects, retry (RetryPolicy; null: none),
                       on_failure (stop, continue)}
       output         {status_code, headers, body, body_is_base64, attachment, fault (null: none)}, or {} where the partner
@@ -178,6 +178,7 @@ def _configuration(planned: Plan) -> dict[str, Any]:
         "headers": header_secrets.masked(probe.headers) if probe else [],
         "query": probe.query if probe else [],
         "body": probe.body if probe else "",
+        "body_is_base64": bool(probe and probe.body_is_base64),
         "attachment": msgspec.to_builtins(probe.attachment) if probe and probe.attachment else None,
         "parts": msgspec.to_builtins(probe.parts) if probe else [],
         "timeout_ms": probe.timeout_ms if probe else None,

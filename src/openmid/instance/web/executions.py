@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -39,6 +40,7 @@ from openmid.wire import charsets
 
 SHOWN_CHARACTERS = 200_000
 """A longer body is cut on the page; Download has all of it."""
+_PIECES = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 Json = dict[str, Any]
 
@@ -209,6 +211,7 @@ def _step(step: Json, position: int) -> Json:
         "status_kind": "good" if status and status < 300 else "bad" if status and status >= 400 else "odd",
         "body": _body(step["output"]),
         "request_body": _pretty(step["configuration"]["body"]),
+        "request_body_note": "binary, shown as base64" if step["configuration"]["body_is_base64"] else "",
         "read": _named(step["outputs"]),
         "fault_height": frames.height(_fault(step["output"])),
         "timing": waterfall.rows(step["integration_metadata"]["timing_us"], _us(step["duration_ms"])),
@@ -251,9 +254,29 @@ def _pretty(body: str) -> str:
     try:
         if start == "<":
             return _pretty_xml(body)
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        return _pretty_json(body)
     except (ValueError, RecursionError, etree.XMLSyntaxError):
         return body
+
+
+def _pretty_json(body: str) -> str:
+    """Its own tokens, indented: a number as it is written, and a name as often as it is there. Raises ValueError."""
+    json.loads(body)
+    out, depth, before = [], 0, ""
+    for piece in _PIECES.findall(body):
+        depth -= piece in ("}", "]")
+        if before == "," or (before in ("{", "[")) != (piece in ("}", "]")):
+            out.append("\n" + "  " * depth)
+        out.append(": " if piece == ":" else _readable(piece) if piece[0] == '"' else piece)
+        depth += piece in ("{", "[")
+        before = piece
+    return "".join(out)
+
+
+def _readable(piece: str) -> str:
+    """A string without escapes, where that is a text."""
+    text = json.dumps(json.loads(piece), ensure_ascii=False)
+    return text if text.isprintable() else piece
 
 
 def _pretty_xml(body: str) -> str:
