@@ -29,6 +29,15 @@ def test_rows_of_one_statement_go_together_and_no_change_before_its_insert() -> 
     assert not deferred
 
 
+def test_a_row_of_the_queue_is_inserted_before_it_is_changed() -> None:
+    """Statements of a file have a comment before their verb."""
+    for put in (queue.SQL["insert_output"], queue.SQL["insert_input"]):
+        deferred = Deferred()
+        for statement in (MOVE, put, MOVE, put):
+            deferred.add(statement, {})
+        assert [(statement, len(rows)) for statement, rows in deferred.take()] == [(MOVE, 1), (put, 2), (MOVE, 1)]
+
+
 @pytest.mark.parametrize("look", ["run", "first", "change"])
 def test_whoever_looks_sees_what_waited(instance: Folder, look: str) -> None:
     def unit(connection: Connection) -> object:

@@ -12,6 +12,7 @@ from importlib.resources import files
 import msgspec
 
 _NAME = re.compile(r"^-- name: (\w+)(?: \((postgresql)\))?$", re.MULTILINE)
+_WHAT_FOR = re.compile(r"\A(?:\s*--[^\n]*\n)*\s*")
 
 
 class Statement(str):
@@ -26,11 +27,11 @@ class Statement(str):
 
 
 def statements(package: str, file: str) -> dict[str, Statement]:
-    """The statements of one file by name, in the file's order."""
+    """The statements of one file by name, in the file's order; each begins with its verb, which `Deferred` looks at."""
     parts = _NAME.split((files(package) / file).read_text())[1:]
     found: dict[str, Statement] = {}
     for name, dialect, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        text = body.strip().rstrip(";")
+        text = _WHAT_FOR.sub("", body).rstrip().rstrip(";")
         found[name] = Statement(found[name], text) if dialect else Statement(text)
     return found
 
