@@ -8,15 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from openmid.instance.actions.models import Execution
+from openmid.instance.actions.models import Execution, StepExecution
 from openmid.instance.channel import batch
 from openmid.instance.ecc import back_pressure
+from openmid.instance.ecc.writer import writer
 from openmid.wire.messages import ClaimAnswer, Job, JobResult, ResultsRequest
 from openmid.wire.probes import ProbeResult
 from tests.instance.partners import Api, Mid, Reply
 from tests.instance.test_walk import records
 
 on_both_databases = True
+DELETE = "DELETE FROM execution WHERE sys_id = :sys_id"
 ORDER = {"name": "order", "label": "Order", "type": "integer", "mandatory": True}
 
 
@@ -115,6 +117,21 @@ def test_who_waits_in_vain_is_told_what_there_is(api: Api, mid: Mid) -> None:
         reply = asked.result()
     assert reply.status == 202
     assert sorted(each["state"] for each in reply.json["executions"]) == ["Completed", "In Progress"]
+
+
+def test_one_that_is_deleted_meanwhile_takes_no_other_with_it(api: Api, mid: Mid) -> None:
+    orders(api)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(begin, api, order(1), order(2), order(3), wait=3)
+        first, second, third = sorted(jobs(mid, 3), key=lambda job: job.decoded().url)
+        gone = StepExecution.objects.get(item=second.sys_id).execution
+        assert writer().run(lambda connection: connection.change(DELETE, sys_id=gone)) == 1
+        answer(mid, [first, third])
+        reply = asked.result()
+    assert reply.status == 200
+    one, error, other = reply.json["executions"]
+    assert (one["state"], other["state"], error["status"]) == ("Completed", "Completed", "failure")
+    assert gone in error["error"]["message"]
 
 
 def test_a_full_queue_takes_as_many_as_it_has_room_for(api: Api, mid: Mid, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
     POST /api/v1/actions/{name}/execute-batch    {"executions": [{"inputs": {name: value}, "idempotency_key": "…"}, …]}
 
 The answer is `{"executions": [EXECUTION DETAILS, …]}`; in the place of one that was not accepted stands its error, in the
-Table API's shape. Where none was accepted the whole is answered as the first one's error.
+Table API's shape; so in the place of one that was deleted before it could be told of. Where none was accepted the whole
+is answered as the first one's error.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from openmid.instance.actions import runner
-from openmid.instance.actions.details import ENDED, Told
+from openmid.instance.actions.details import ENDED, NoSuchExecutionError, Told
 from openmid.instance.actions.runner import Wanted
 from openmid.instance.channel.execute import MAX_KEY, followed, operator, told_at_least
 from openmid.instance.channel.following import Answer, following
@@ -89,7 +90,10 @@ async def _ended(
         left = max(0.0, until - loop.time())
         new = answers.get(each)  # none: begun earlier, under the same key
         reading = following().ended(each, new, left) if new else followed(each, prefers, left)
-        found.append(await told_at_least(each, reading))
+        try:
+            found.append(await told_at_least(each, reading))
+        except NoSuchExecutionError as error:  # deleted meanwhile: the others were accepted, and are told of
+            found.append(error)
     return found
 
 
