@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from openmid.instance.access.models import ApiToken
 from openmid.wire.messages import ProfileStatus
@@ -46,3 +48,16 @@ def test_ready_until_a_migration_is_missing(server: str) -> None:
     refused = Api(server).get("/ready")
     assert refused.status == 503
     assert "openmid instance init" in refused.json["reason"]
+
+
+def test_ready_reads_the_files_of_migrations_once(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Api(server).get("/ready").status == 200
+    monkeypatch.setattr(MigrationLoader, "build_graph", None)
+    assert Api(server).get("/ready").status == 200
+
+
+def test_ready_where_the_older_migrations_were_applied_one_by_one(server: str) -> None:
+    MigrationRecorder(connection).record_unapplied("ecc", "0001_squashed")
+    assert Api(server).get("/ready").json == {"status": "ready"}
+    MigrationRecorder(connection).record_unapplied("ecc", "0002_cancel")
+    assert Api(server).get("/ready").status == 503
