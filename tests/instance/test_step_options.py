@@ -6,8 +6,16 @@ import json
 from typing import Any
 
 import pytest
+from django.db.models import Count
 
+from openmid.instance.actions import progress, runner
+from openmid.instance.actions.models import Execution, StepExecution
+from openmid.instance.actions.planner import Plan
+from openmid.instance.actions.prepared import Step
+from openmid.instance.ecc.writer import writer
+from openmid.instance.folder import Folder
 from openmid.wire.probes import EarlierAttempt, Failure, RetryPolicy
+from tests.instance.conftest import both
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import records
 
@@ -113,6 +121,16 @@ def test_a_step_that_cannot_begin_may_fail_too(api: Api, mid: Mid) -> None:
     mid.deliver(mid.job())
     found = api.details(sys_id)
     assert (found["state"], [each["state"] for each in found["steps"]]) == ("Completed", ["Error", "Completed"])
+
+
+@both
+def test_any_number_of_steps_that_cannot_begin_may_fail(instance: Folder) -> None:
+    """One after the other: their number is nobody's depth of calls."""
+    unable = Step.of("no", Plan("empty", "", "", "", failure=Failure("no_active_connection", "none"), goes_on=True))
+    new = runner.AD_HOC | {"action_name": "many", "sys_id": "e" * 32, "now": 1, "user": "alice", "key": None}
+    writer().run(lambda connection: progress.start(connection, new, (unable,) * 1200))
+    assert Execution.objects.get().state == "Completed"
+    assert set(StepExecution.objects.values_list("state").annotate(Count("pk")).order_by()) == {("Error", 1200)}
 
 
 def test_cancelling_ends_the_execution_whatever_its_steps_say(api: Api, mid: Mid) -> None:

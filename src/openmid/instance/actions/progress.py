@@ -113,23 +113,31 @@ def _begin(
     return Begun(text, item, chosen.name)
 
 
-def _continue(connection: Connection, execution: str) -> None:
-    """Begin the next step; where it cannot begin it ends at once; where there is none the execution is complete. Where
-    the step that ended was to be cancelled, and its answer was quicker, no other begins."""
+class Unable(NamedTuple):
+    """A step that has begun and cannot be run, and why."""
+
+    step: Running
+    failure: Failure
+
+
+def _continue(connection: Connection, execution: str) -> Unable | None:
+    """Begin the next step, and say where that cannot be done; where there is none the execution is complete. Where the
+    step that ended was to be cancelled, and its answer was quicker, no other begins."""
     row = connection.first(SQL["next_step"], execution=execution)
     if row is None:
         _end_execution(connection, execution, "Completed")
-        return
+        return None
     if row["cancelled"]:
         connection.change(SQL["cancel_steps"], execution=execution)
         _end_execution(connection, execution, "Cancelled")
-        return
+        return None
     step = Step(row["name"], msgspec.json.decode(row["plan"], type=Plan), row["plan"], "")
     begun = _begin(connection, execution, step, row["priority"])
     what = {"item": begun.item, "mid_server": begun.mid_server, "plan": begun.plan}
     connection.change(SQL["begin_step"], sys_id=row["sys_id"], now=clock.now(), **what)
-    if begun.failure is not None:
-        end_step(connection, Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
+    if begun.failure is None:
+        return None
+    return Unable(Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
 
 
 def running(connection: Connection, *items: str) -> dict[str, Running]:
@@ -155,7 +163,22 @@ def end_step(
     proof: str = "",
     outputs: dict[str, Any] | None = None,
 ) -> None:
-    """The step has ended; so has the execution, or its next step begins."""
+    """The step has ended; so has the execution, or its next step begins. One that cannot begin ends at once."""
+    _write_end(connection, step, failure, response, proof, outputs)
+    unable = _after(connection, step, failure)
+    while unable is not None:
+        _write_end(connection, *unable)
+        unable = _after(connection, *unable)
+
+
+def _write_end(
+    connection: Connection,
+    step: Running,
+    failure: Failure | None,
+    response: str = "",
+    proof: str = "",
+    outputs: dict[str, Any] | None = None,
+) -> None:
     connection.later(
         SQL["end_step"],
         sys_id=step.sys_id,
@@ -166,13 +189,17 @@ def end_step(
         error=msgspec.json.encode(failure).decode() if failure else "",
         outputs=json.dumps(outputs) if outputs else "{}",
     )
+
+
+def _after(connection: Connection, step: Running, failure: Failure | None) -> Unable | None:
     if failure is not None and (failure.code == CANCELLED or not step.plan.goes_on):
         connection.change(SQL["cancel_steps"], execution=step.execution)
         _end_execution(connection, step.execution, _state(failure))
     elif step.last and step.output_plan == "[]":
         _end_execution(connection, step.execution, "Completed", "{}")
     else:
-        _continue(connection, step.execution)
+        return _continue(connection, step.execution)
+    return None
 
 
 def _state(failure: Failure | None) -> str:
