@@ -15,7 +15,7 @@ from openmid.instance.audit.models import Audit
 from openmid.instance.connections.models import ConnectionAlias, MidProtocolProfile
 from openmid.instance.folder import Folder
 from openmid.instance.records.actor import acting_as
-from tests.instance.conftest import PASSWORDS
+from tests.instance.conftest import PASSWORDS, both
 from tests.instance.partners import Api, Mid
 from tests.instance.web.conftest import streamed
 
@@ -113,6 +113,18 @@ def test_the_database_refuses_to_change_an_entry(instance: Folder, statement: st
     with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
         cursor.execute(statement)
     assert Audit.objects.count() == before
+
+
+@both
+def test_the_database_knows_no_way_around_that(instance: Folder) -> None:
+    """REPLACE deletes without the trigger of DELETE, and so does TRUNCATE."""
+    ConnectionAlias(name="kept").save()
+    before = list(Audit.objects.values())
+    copy = "REPLACE INTO sys_audit SELECT * FROM sys_audit"
+    statement = copy if connection.vendor == "sqlite" else "TRUNCATE sys_audit"
+    with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert list(Audit.objects.values()) == before
 
 
 def test_the_export_says_everything_and_starts_no_formula(instance: Folder) -> None:
