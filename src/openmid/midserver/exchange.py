@@ -90,7 +90,7 @@ class Answer:
     def charset(self) -> str | None:
         """What its Content-Type says."""
         kind = self.headers.get("Content-Type")
-        return _charset(kind) if kind else None
+        return (_charset(kind) or None) if kind else None
 
     async def read(self) -> bytes:
         """What has come of the body; nothing at its end. Then another exchange may have the connection."""

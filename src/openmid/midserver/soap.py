@@ -6,12 +6,10 @@ SOAP 1.1, section 6.1.1 (SOAPAction) and 4.4 (Fault); SOAP 1.2 part 1, section 5
 
 from __future__ import annotations
 
-import email.message
-import email.parser
-import email.policy
 import re
 
 from openmid.midserver.bodies import Header, Streamed, content, inline, new_boundary, one_line
+from openmid.wire import related
 from openmid.wire.probes import Attachment, SoapFault, SoapProbe
 
 TYPES = {"1.1": "text/xml", "1.2": "application/soap+xml"}
@@ -79,28 +77,11 @@ def fault(content_type: str, body: bytes) -> SoapFault | None:
     No entity is expanded, nothing is fetched, and depth and size have libxml2's own bounds.
     """
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "multipart/related":
-        body = _root(content_type, body)
+    if related.is_related(content_type):
+        body = related.root(content_type, body)
     elif kind not in (*TYPES.values(), "application/xml"):
         return None
     return _parsed(body) if _FAULT.search(body) or body.startswith((b"\xff\xfe", b"\xfe\xff")) else None
-
-
-def _root(content_type: str, body: bytes) -> bytes:
-    """The first part of an MTOM answer, which is its envelope unless `start` says otherwise."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    try:
-        return _envelope(email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body))
-    except Exception:  # of some headers its parser trips over itself; the answer is one all the same
-        return b""
-
-
-def _envelope(parsed: email.message.EmailMessage) -> bytes:
-    parts = [part for part in parsed.iter_parts() if isinstance(part, email.message.EmailMessage)]
-    start = str(parsed.get_param("start") or "")
-    chosen = [part for part in parts if start and part.get("Content-ID", "").strip() == start] or parts[:1]
-    payload = chosen[0].get_payload(decode=True) if chosen else b""
-    return payload if isinstance(payload, bytes) else b""
 
 
 def _parsed(body: bytes) -> SoapFault | None:

@@ -18,6 +18,7 @@ from lxml import etree
 from openmid.instance.actions.inputs import Input, InputError, fitting, keepable
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import header_secrets
+from openmid.wire import related
 
 Source = Literal["json_path", "xpath", "header", "status", "body"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
@@ -135,10 +136,18 @@ class _Answer:
         except (ValueError, RecursionError) as error:
             raise OutputError(f"the body is not JSON ({error})", "look at the body in the step's output") from None
 
+    @property
+    def _document(self) -> str:
+        """The body; of an MTOM answer the envelope in it."""
+        kind = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        if not related.is_related(kind):
+            return self.body
+        return related.root(kind, self.body.encode()).decode(errors="replace")
+
     @cached_property
     def xml(self) -> Any:
         try:
-            return lxml_fromstring(_DECLARATION.sub("", self.body).encode())  # it is text already
+            return lxml_fromstring(_DECLARATION.sub("", self._document).encode())  # it is text already
         except (etree.XMLSyntaxError, ValueError) as error:
             raise OutputError(f"the body is not XML ({error})", "look at the body in the step's output") from None
 
