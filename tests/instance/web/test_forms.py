@@ -144,6 +144,16 @@ def test_what_is_not_shown_does_not_count(admin: Client, alias: ConnectionAlias,
     assert made.connection_url == "https://partner.example"
 
 
+def test_no_error_stands_at_a_field_that_is_not_shown(
+    admin: Client, alias: ConnectionAlias, profile: MidProtocolProfile
+) -> None:
+    typed = {"mid_protocol_profile": "nobody", "host": "https://x", "port": "x", "base_path": "/a?b"}
+    by_hand = {"mutual_auth": None, "url_builder": None, "connection_url": "https://partner.example"}
+    assert save(admin, connection(alias, **typed, **by_hand)).status_code == 302
+    made = HttpConnection.objects.get()
+    assert (made.connection_url, made.host, made.port) == ("https://partner.example", "", None)
+
+
 def test_errors_stand_at_their_fields(admin: Client, alias: ConnectionAlias) -> None:
     answer = save(admin, connection(alias, mid_protocol_profile="nobody", host="https://x", use_mid=None))
     errors = answer.context["adminform"].form.errors

@@ -206,6 +206,17 @@ def test_a_steps_options_are_kept_and_what_is_left_empty_is_the_usual(
     assert 'value="429, 502, 503, 504"' in shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "part"), [({"retry_count": "99"}, "when-it-fails"), ({"save_as": "x" * 201}, "answer")]
+)
+def test_an_error_in_a_folded_part_unfolds_it(
+    admin: Client, action: Action, alias: ConnectionAlias, typed: dict[str, str], part: str
+) -> None:
+    refused = admin.post(editor(action), rest(alias, **typed)).content.decode()
+    assert f'id="{part}" open>' in refused
+    assert not Step.objects.exists()
+
+
 def test_failures_are_chosen_among_those_that_there_are(
     admin: Client, page: Page, action: Action, alias: ConnectionAlias
 ) -> None:

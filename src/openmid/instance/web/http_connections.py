@@ -35,6 +35,10 @@ SHOWN_WHEN: dict[str, str] = {
 }
 
 
+UNSEEN = {"mutual_auth": ("mid_protocol_profile",), "url_builder": ("host", "port", "base_path")}
+"""What is typed into, and is hidden while the switch is off."""
+
+
 class HttpConnectionPageForm(MeanwhileForm, HttpConnectionForm):
     """The connection's form as a page: the profile by its name, and what is not shown does not count."""
 
@@ -103,6 +107,14 @@ class HttpConnectionPageForm(MeanwhileForm, HttpConnectionForm):
                 "x-bind:readonly": "url_builder",
                 "data-default-port": reverse("admin:connections_midprotocolprofile_default_port"),
             }
+
+    def _clean_fields(self) -> None:
+        """What is wrong with a field that is not shown could not be mended: it keeps what is stored."""
+        super()._clean_fields()
+        for switch in [switch for switch in UNSEEN if not self.cleaned_data.get(switch)]:
+            for name in [name for name in UNSEEN[switch] if name in self.fields]:
+                self.errors.pop(name, None)
+                self.cleaned_data[name] = getattr(self.instance, name)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -203,6 +203,11 @@ class StepPageForm(MeanwhileForm, StepForm):
         if self.instance.type == Step.Type.SOAP:
             self.fields["body"].label = "Envelope"
 
+    @property
+    def wrong_at_failures(self) -> bool:
+        """Whether an error stands in the folded part about retries and failure."""
+        return any(name.startswith("retry_") or name in ("on_failure", "follow_redirects") for name in self.errors)
+
     def clean(self) -> dict[str, Any]:
         """What the form does not show does not count."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
