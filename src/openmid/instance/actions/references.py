@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from openmid.instance.actions import pills
 from openmid.instance.actions.models import Action, ActionVersion, Step
 
+OF_A_PART = ("value", "attachment", "file_name")
 PLACES = ("resource_path", "headers", "query", "body", "form", "parts", "attachment")
 
 
@@ -18,13 +19,27 @@ def texts(step: Step) -> Iterator[tuple[str, str]]:
             yield field, value
             continue
         for each in value:
-            for text in each.values() if isinstance(each, dict) else each[1:]:
+            for text in [each.get(name, "") for name in OF_A_PART] if isinstance(each, dict) else each[1:]:
                 yield field, str(text)
+
+
+def literals(step: Step) -> Iterator[tuple[str, str]]:
+    """(field, text) of all that is sent as it stands, and where people look for pills."""
+    for field in ("inline_url", "soap_action", "save_as"):
+        yield field, getattr(step, field)
+    for field in ("query", "form"):
+        yield from ((field, str(name)) for name, _ in getattr(step, field))
+    for part in step.parts:
+        yield from (("parts", str(part.get(name, ""))) for name in ("name", "content_type"))
 
 
 def problems(step: Step, inputs: list[str], before: dict[str, list[str]]) -> list[tuple[str, str]]:
     """(field, sentence) for each pill that means nothing. `before`: the outputs of the steps that come before, by name."""
-    found = []
+    found = [
+        (field, f"“{text[:80]}”: data pills are not filled in here.")
+        for field, text in literals(step)
+        if pills.has_pills(text)
+    ]
     for field, text in texts(step):
         try:
             found += [(field, said) for pill in pills.pills(text) if (said := _problem(pill, inputs, before))]
