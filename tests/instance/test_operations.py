@@ -224,6 +224,15 @@ def test_nobody_else_can_read_what_was_restored(instance: Folder, tmp_path: Path
     assert [(tmp_path / "two" / name).stat().st_mode & 0o777 for name in (".", "secrets")] == [0o700, 0o700]
 
 
+def test_what_root_restores_is_the_folders_owners(instance: Folder, tmp_path: Path) -> None:
+    user = 65534 if os.geteuid() == 0 else os.geteuid()
+    backup(instance, tmp_path / "x.tar.gz", secrets=True)
+    (tmp_path / "two").mkdir()
+    os.chown(tmp_path / "two", user, -1)
+    restore(tmp_path / "x.tar.gz", Folder(tmp_path / "two"))
+    assert {path.stat().st_uid for path in ((tmp_path / "two"), *(tmp_path / "two").rglob("*"))} == {user}
+
+
 def test_the_disk_and_senseless_numbers_are_answered_with_a_sentence(tmp_path: Path) -> None:
     folder, file = tmp_path / "one#1", tmp_path / "one.tar.gz"
     openmid("init", str(folder))

@@ -130,10 +130,13 @@ def restore(source: Path, folder: Folder) -> bool:
             raise FolderError(f"{folder.path} is not empty", "name a new folder; move the old one away first")
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.path.chmod(0o700)
+        owner = folder.path.stat()
     except OSError as error:
         raise FolderError(f"{folder.path} cannot be written: {error.strerror}", "name a new folder") from None
     try:
+        _give(folder.path, os.geteuid(), os.getegid())  # where root restores nobody else has a hand in it meanwhile
         _lay_out(source, folder)
+        _give(folder.path, owner.st_uid, owner.st_gid)
     except BaseException as error:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise _told(source, error) from None
@@ -154,6 +157,13 @@ def _lay_out(source: Path, folder: Folder) -> None:
     if folder.dump.exists():
         settings["database"] = ""  # what stands there is the database that goes on
     write(folder.settings, json.dumps(settings, indent=2).encode() + b"\n", 0o644)
+
+
+def _give(root: Path, user: int, group: int) -> None:
+    """All of the folder to a user, the folder last: an instance that runs as its owner has to read what root restored."""
+    if os.geteuid() == 0:
+        for path in (*root.rglob("*"), root):
+            os.chown(path, user, group, follow_symlinks=False)
 
 
 def _told(source: Path, error: BaseException) -> BaseException:
