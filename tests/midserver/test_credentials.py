@@ -85,6 +85,21 @@ async def test_an_api_key_in_the_query(bench: Bench, authority: Authority) -> No
     assert partner.requests[1].query["key"] == SECRET
 
 
+async def test_a_key_in_the_query_is_there_once(bench: Bench, authority: Authority) -> None:
+    """nginx keeps the query when it redirects, and so comes the key back."""
+    bench.credentials.replace([OpenedCredential("c1", "api_key", SECRET, place="query", name="the key")])
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/x":
+            return web.Response(status=301, headers={"Location": f"/x/?{request.raw_path.partition('?')[2]}"})
+        return web.Response(text=request.raw_path)
+
+    async with partner_with(authority, serve) as partner:
+        query = [("the key", "the user's own"), ("b", "2"), ("b", "")]
+        result = await bench.call(partner.port, "/x", query=query, max_redirects=1)
+    assert result.body == "/x/?b=2&b=&the%20key=canary-of-the-secret%2F%C3%A4%2B1"
+
+
 @pytest.mark.parametrize("secret", [SECRET, "canary-of-the-secret!two+1", "canary-of-the-secret/$'()*,:;@? +"])
 async def test_a_key_in_the_query_shows_in_no_failure_and_no_redirect(
     bench: Bench, authority: Authority, secret: str

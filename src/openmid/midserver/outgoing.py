@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urlsplit
 
 from yarl import URL
 
@@ -95,7 +95,7 @@ def carrying(request: Request, shown: Shown) -> Request:
         return replace(request, headers=[*others, shown.header])
     if shown.query is None:
         return request
-    return replace(request, target=_asking(request.target, [shown.query]))
+    return replace(request, target=_asking(_without(request.target, shown.query[0]), [shown.query]))
 
 
 def _headers(probe: HttpProbe, own: list[Header]) -> list[Header]:
@@ -140,6 +140,13 @@ def _target(parts: SplitResult, default_port: int) -> URL:
     query = quote(parts.query, safe=IN_QUERY)
     path = quote(parts.path, safe=_PATH) or "/"
     return URL(f"{base.origin()}{path}{'?' if query else ''}{query}", encoded=True)
+
+
+def _without(target: URL, name: str) -> URL:
+    """The URL without what its query says under this name; a redirect often brings it back."""
+    own = target.raw_query_string
+    kept = "&".join(each for each in own.split("&") if unquote_plus(each.partition("=")[0]) != name)
+    return target if kept == own else URL(f"{str(target).partition('?')[0]}{'?' if kept else ''}{kept}", encoded=True)
 
 
 def _asking(target: URL, query: list[tuple[str, str]]) -> URL:
