@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from openmid.cli.call import _write
+from openmid.cli.call import _body, _write
 
 TOKEN = "omt_token"
 USAGE, UNREACHABLE, UNFINISHED = 2, 4, 5
@@ -70,6 +70,12 @@ def test_what_is_written_are_the_bytes_that_the_partner_sent(tmp_path: Path) -> 
     body, headers = '<?xml version="1.0" encoding="ISO-8859-1"?><a>\u00e9</a>', [["content-type", "text/xml"]]
     _write({"body": body, "body_is_base64": False, "headers": headers}, tmp_path / "a.wsdl")
     assert (tmp_path / "a.wsdl").read_bytes() == body.encode("latin-1")
+
+
+def test_bytes_in_another_charset_are_sent_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes("<a/>".encode("utf-16-le"))  # which could be read as UTF-8, too
+    assert _body(f"@{tmp_path / 'a.xml'}", "utf-16le") == {"body_base64": "PABhAC8APgA="}
+    assert _body("<a/>", "UTF-8") == {"body": "<a/>"}
 
 
 def test_stdin_that_is_closed() -> None:

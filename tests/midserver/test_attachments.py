@@ -180,8 +180,30 @@ async def test_a_form_without_files_is_a_body_of_its_own(bench: Bench, context: 
 
 
 @pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("text/xml; charset=ISO-8859-1", b"\xe9"),
+        ('text/plain; Charset="utf-16le"', b"\xe9\0"),
+        ("text/plain", b"\xc3\xa9"),
+        ("text/plain; charset=no-such", b"\xc3\xa9"),
+        ("text/plain; charset=base64", b"\xc3\xa9"),
+        ("text/plain; charset=punycode", b"\xc3\xa9"),
+    ],
+)
+async def test_a_text_is_sent_as_its_content_type_says(
+    bench: Bench, context: ssl.SSLContext, kind: str, sent: bytes
+) -> None:
+    taking = Taking()
+    async with serving(taking, context) as port:
+        await bench.call(port, method="POST", body="\u00e9", headers=[("content-type", kind)])
+    assert taking.bodies == [sent]
+    assert taking.headers[0]["Content-Type"] == kind
+
+
+@pytest.mark.parametrize(
     "more",
     [
+        {"body": "\u20ac", "headers": [("Content-Type", "text/plain; charset=latin-1")]},
         {"body": "no base64!", "body_is_base64": True},
         {"body": "a", "parts": [Part("b", "c")]},
         {"parts": [Part("b", "c", content_type="text/plain\r\nX: y")]},

@@ -77,12 +77,13 @@ def call(
     ca: str | None,
 ) -> None:
     """Make one HTTP request through the Connection & Credential Alias ALIAS, and print the partner's answer."""
+    sent = [pair for each in headers for pair in _headers(each)]
     asked: dict[str, Any] = {
         "method": method.upper(),
         "path": path,
         "query": [_pair(each, "=", "-q") for each in query],
-        "headers": [pair for each in headers for pair in _headers(each)],
-        **_body(data),
+        "headers": sent,
+        **_body(data, charsets.named(charsets.content_type(sent))),
     }
     status, answer = _ask(url, alias, asked, _token(token_file), ca, wait)
     if status not in (200, 202):
@@ -120,8 +121,8 @@ def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip() if mark == ":" else value
 
 
-def _body(data: str | None) -> dict[str, str]:
-    """The request's body, as text where it is text."""
+def _body(data: str | None, charset: str | None = None) -> dict[str, str]:
+    """The request's body, as text where it is text. Text would be encoded in the `charset`, and these are the bytes."""
     if data is None:
         return {}
     if data == "-":
@@ -131,9 +132,11 @@ def _body(data: str | None) -> dict[str, str]:
     else:
         raw = os.fsencode(data)
     try:
-        return {"body": raw.decode()}
+        if charset is None or charset.lower() == "utf-8":
+            return {"body": raw.decode()}
     except UnicodeDecodeError:
-        return {"body_base64": base64.b64encode(raw).decode()}
+        pass
+    return {"body_base64": base64.b64encode(raw).decode()}
 
 
 def _stdin() -> bytes:

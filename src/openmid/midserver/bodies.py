@@ -18,6 +18,7 @@ from typing import Protocol
 from openmid.midserver.attachments import AttachmentClient
 from openmid.midserver.call_error import CallError
 from openmid.midserver.exchange import Answer
+from openmid.wire import charsets
 from openmid.wire.probes import Attachment, HttpProbe, Part
 
 CHUNK = 64 * 1024
@@ -84,11 +85,11 @@ def of(probe: HttpProbe) -> tuple[Streamed, list[Header]]:
 
 
 def inline(probe: HttpProbe) -> bytes | None:
-    """`body` as bytes."""
+    """`body` as bytes: in the charset of the user's Content-Type, if that counts."""
     if not probe.body:
         return None
     if not probe.body_is_base64:
-        return probe.body.encode()
+        return probe.body.encode() if probe.parts else charsets.written(probe.headers, probe.body)
     try:
         return base64.b64decode(probe.body, validate=True)
     except binascii.Error as error:
