@@ -166,6 +166,7 @@ def test_publish_copy_and_restore(page: Page, instance: Standing, caller: str) -
     head.get_by_role("link", name="Versions", exact=True).click()
     expect(page.locator("#content-main")).to_contain_text("The draft differs from version 1")
     shot(page, "studio-versions")
+    page.once("dialog", lambda asked: asked.accept())
     page.get_by_role("button", name="Make it the draft").click()
     expect(article.field(page, "Resource path")).to_have_value("/x")
     page.wait_for_load_state()  # a pop-up opens once htmx is there

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 
@@ -151,3 +151,20 @@ def test_a_session_does_not_outlive_that_its_user_was_disabled(instance: Folder)
         charlie.save()
     assert browser.get("/").status_code == 302
     assert other.get("/").status_code == 200
+
+
+def test_an_administrator_cannot_shut_himself_out(admin: Client) -> None:
+    alice = User.objects.get(username="alice")
+    change, roles = (
+        reverse("admin:auth_user_change", args=[alice.pk]),
+        {group.name: group.pk for group in Group.objects.all()},
+    )
+    kept = {"username": "alice", "groups": [roles["admin"]], "is_active": "on"}
+    for without, field in ({"groups": [roles["auditor"]]}, "groups"), ({"is_active": ""}, "is_active"):
+        answer = admin.post(change, kept | without)
+        assert "another administrator" in answer.context["adminform"].form.errors[field][0]
+    assert admin.post(reverse("admin:auth_user_delete", args=[alice.pk]), {"post": "yes"}).status_code == 403
+    selected = {"action": "delete_selected", "_selected_action": alice.pk, "post": "yes"}
+    admin.post(reverse("admin:auth_user_changelist"), selected)
+    assert User.objects.filter(username="alice", is_active=True, is_superuser=True).exists()
+    assert admin.post(change, kept | {"email": "alice@example.com"}).status_code == 302

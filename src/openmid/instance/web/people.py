@@ -19,6 +19,7 @@ from openmid.instance.access import totp
 from openmid.instance.access.models import ApiToken
 from openmid.instance.access.roles import ADMIN, WHAT
 from openmid.instance.records import clock
+from openmid.instance.records.actor import actor
 from openmid.instance.web.labels import label
 from openmid.instance.web.site import site
 from openmid.instance.web.unfolded import Admin, CheckboxList, SelectWidget, action
@@ -48,6 +49,18 @@ class UserPageForm(UserChangeForm):  # type: ignore[type-arg]  # not generic whe
     """A user and his roles."""
 
     groups = RoleField()
+
+    def clean(self) -> dict[str, Any]:
+        """Whoever takes the role or the sign-in from himself might leave nobody who could give it back."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.initial.get("username") == actor():
+            if not cleaned.get("is_active", True):
+                self.add_error("is_active", "You cannot shut yourself out: let another administrator do it.")
+            if "groups" in cleaned and ADMIN not in {group.name for group in cleaned["groups"]}:
+                self.add_error(
+                    "groups", "You cannot take the role admin from yourself: let another administrator do it."
+                )
+        return cleaned
 
 
 class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not generic when it runs
@@ -92,6 +105,10 @@ class UserAdmin(UserAdminBase):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes himself: an administrator is left."""
+        return obj != request.user and super().has_delete_permission(request, obj)
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:

@@ -19,6 +19,12 @@
     setTimeout(() => (icon.textContent = "content_copy"), 1200);
   });
 
+  // What nothing brings back is asked about first.
+  document.addEventListener("click", (event) => {
+    const asks = event.target.closest("[data-confirm]");
+    if (asks && !confirm(asks.dataset.confirm)) event.preventDefault();
+  });
+
   // A second click while what the first one sent is under way: one call of the partner, one record.
   const UNDER_WAY_MS = 10_000; // an instance that answers later than that may be asked again
   const sent = new Map();
