@@ -15,11 +15,12 @@ from openmid.instance.actions import runner
 from openmid.instance.actions.stranded import why
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.models import EccQueueItem
-from openmid.instance.ecc.writer import drive, release, writer
+from openmid.instance.ecc.writer import Writer, drive, release, writer
 from openmid.instance.folder import Folder
 from openmid.instance.mid.models import MidServer
 from openmid.instance.records import clock
 from openmid.instance.records.database import Connection
+from openmid.instance.records.wakeups import wakeups
 from openmid.wire.messages import Job, JobResult
 from openmid.wire.probes import ProbeResult, RestProbe
 
@@ -244,6 +245,32 @@ async def test_nor_on_an_event_loop(instance: Folder) -> None:
     assert (str(refused), str(spoilt)) == ("at once", "half way")
     sources = await asyncio.to_thread(lambda: {each.sys_id: each.source for each in EccQueueItem.objects.all()})
     assert sources == {first: "first", last: "last"}
+    await release(driven)
+
+
+def stumble(*_: object) -> None:
+    raise TypeError("nobody has foreseen this")
+
+
+@pytest.mark.parametrize("made", [drive, writer], ids=["loop", "thread"])
+@pytest.mark.parametrize("where", ["begin", "wake"])
+async def test_what_nobody_has_foreseen_ends_no_writer(
+    instance: Folder, monkeypatch: pytest.MonkeyPatch, made: Callable[[], Writer], where: str
+) -> None:
+    """A defect outside of every unit, before or after: who waits hears of it, and who comes later is served."""
+    driven = made()
+    first = await driven.done(lambda connection: connection)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(first) if where == "begin" else type(wakeups), where, stumble)
+        units = [driven.done(lambda _: "done") for _ in "ab"]
+        told = await asyncio.wait_for(asyncio.gather(*units, return_exceptions=True), 20)
+        if where == "begin":
+            assert [type(each) for each in told] == [TypeError, TypeError]
+            broken.undo()
+        else:
+            assert told == ["done", "done"]
+        assert await asyncio.wait_for(driven.done(lambda connection: connection), 20) is not first
+    assert len(await asyncio.wait_for(driven.done(lambda connection: connection.run("SELECT 1 AS one")), 20)) == 1
     await release(driven)
 
 

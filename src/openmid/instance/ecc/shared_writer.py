@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from openmid.instance.ecc.writer import Unit, Waiting, Writer
+from openmid.instance.ecc.writer import Unit, Waiting, Writer, refuse
 from openmid.instance.errors import InstanceError, OutcomeUnknownError
 from openmid.instance.records.database import DATABASE_ERRORS, Connection
 from openmid.instance.records.failures import Collision, CommitUnknown, DatabaseAway, Duplicate
@@ -48,8 +48,7 @@ class SharedWriter(Writer):
             outcomes = self._outcomes(connection, [unit for unit, _ in batch]) if batch else []
         except (*DATABASE_ERRORS, InstanceError) as error:
             connection.ready.clear()
-            for _, future in batch:
-                future.set_exception(error)
+            refuse(batch, error)
             return
         self._careful = any(failure is not None for _, failure in outcomes)
         for (_, future), (result, failure) in zip(batch, outcomes, strict=True):

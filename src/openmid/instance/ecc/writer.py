@@ -10,17 +10,21 @@ Where an event loop serves requests (`openmid instance run`) the units run on th
 the waits go to a thread: for the lock, if somebody else has it, and for the disk, unless the last commit was over sooner
 than a thread would have been woken. Two threads that both run Python would hand the interpreter's lock to each other at
 every statement, which costs more than the statements. Elsewhere (commands, tests) the writer is a thread.
+
+What nobody has foreseen, outside of a unit, ends no writer: who waits hears of it, and the next have a new connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -31,6 +35,7 @@ from openmid.instance.records.database import DATABASE_ERRORS, Connection, conne
 from openmid.instance.records.sqlite import SqliteConnection
 from openmid.instance.records.wakeups import wakeups
 
+log = logging.getLogger("openmid.instance")
 T = TypeVar("T")
 Unit = Callable[[Connection], Any]
 Waiting = deque[tuple[Unit, Future[Any]]]
@@ -84,12 +89,19 @@ class Writer:
         await asyncio.to_thread(self.close)
 
     def _work(self) -> None:
-        connection: Any = connect(self.database)
+        connection: Any = None
         open_ = True
         while open_:
             units, open_ = self._taken()
-            self._commit(connection, units)
-        connection.close()
+            every = list(units)
+            try:
+                connection = connection or connect(self.database)
+                self._commit(connection, units)
+            except Exception as error:
+                unforeseen(error, every)
+                discard(connection)
+                connection = None
+        discard(connection)
 
     def _commit(self, connection: SqliteConnection, units: Waiting) -> None:
         batch = Batch(connection, units, self.standing)
@@ -102,11 +114,12 @@ class Writer:
                 connection.begin()
                 batch.run_again()
             connection.commit()
-        except DATABASE_ERRORS as error:
-            batch.fail(error)
-            time.sleep(FULL_S)
-        else:
             batch.succeed()
+        except Exception as error:
+            batch.fail(error)
+            if not isinstance(error, DATABASE_ERRORS):
+                raise
+            time.sleep(FULL_S)
 
     def _taken(self) -> tuple[Waiting, bool]:
         units: Waiting = deque()
@@ -155,14 +168,22 @@ class LoopWriter(Writer):
         """Nothing: `stop` does it, on the loop."""
 
     async def _drive(self) -> None:
-        connection = sqlite.connect(self.database, waits=False)
+        connection: SqliteConnection | None = None
         while self._waiting or self._open:
             if not self._waiting:
                 self._there.clear()
                 await self._there.wait()
                 continue
-            await self._commit_here(connection)
-        await self._in_thread(connection.close)
+            try:
+                connection = connection or sqlite.connect(self.database, waits=False)
+                await self._commit_here(connection)
+            except Exception as error:
+                unforeseen(error, self._waiting)
+                self._waiting.clear()
+                discard(connection)
+                connection = None
+                await asyncio.sleep(FULL_S)
+        await self._in_thread(discard, connection)
         self._waits.shutdown()
 
     async def _commit_here(self, connection: SqliteConnection) -> None:
@@ -182,11 +203,12 @@ class LoopWriter(Writer):
                 self._commit_now(connection)
             else:
                 await self._in_thread(self._commit_now, connection)
-        except DATABASE_ERRORS as error:
+            batch.succeed()
+        except Exception as error:
             batch.fail(error)
+            if not isinstance(error, DATABASE_ERRORS):
+                raise
             await asyncio.sleep(FULL_S)
-            return
-        batch.succeed()
 
     def _commit_now(self, connection: SqliteConnection) -> None:
         began = time.monotonic()
@@ -248,14 +270,14 @@ class Batch:
         self._connection.known.clear()
 
     def _run_claims(self) -> None:
-        for claim in self._standing.take(self._connection.wakes):
-            self._taken.append((claim.unit, claim.future))
-            self._outcomes.append(_carefully(self._connection, claim.unit))
+        claims = self._standing.take(self._connection.wakes)
+        self._taken += [(claim.unit, claim.future) for claim in claims]  # all, lest one be lost where another fails
+        self._outcomes += [_carefully(self._connection, claim.unit) for claim in claims]
 
     def succeed(self) -> None:
         """Everything is on the disk: say so."""
         for (_, future), (result, failure) in zip(self._taken, self._outcomes, strict=True):
-            if future.cancelled():
+            if future.done():  # cancelled
                 continue
             if failure is None:
                 future.set_result(result)
@@ -265,12 +287,31 @@ class Batch:
 
     def fail(self, error: Exception) -> None:
         """Nothing of it is, and the database being as it is, nothing of what waits would be."""
-        self._connection.rollback()
-        waiting = [future for _, future in self._waiting if _wanted(future)]
-        self._waiting.clear()
-        for future in [future for _, future in self._taken] + waiting:
-            if not future.cancelled():
-                future.set_exception(error)
+        try:
+            self._connection.rollback()
+        finally:
+            refuse([*self._taken, *self._waiting], error)
+            self._waiting.clear()
+
+
+def refuse(units: Iterable[tuple[Unit, Future[Any]]], error: Exception) -> None:
+    """Tell those who still wait."""
+    for _, future in units:
+        with contextlib.suppress(InvalidStateError, asyncio.InvalidStateError):  # it has gone, or knows already
+            future.set_exception(error)
+
+
+def unforeseen(error: Exception, units: Iterable[tuple[Unit, Future[Any]]]) -> None:
+    """An error that ends a transaction, and is neither a unit's nor the database's: the log has it, and who waits."""
+    log.error("the queue's writer stumbled, and goes on with a new connection", exc_info=error)
+    refuse(units, error)
+
+
+def discard(connection: Connection | None) -> None:
+    """Give a connection back, whatever state it is in; what it had begun is undone."""
+    for last in (connection.rollback, connection.close) if connection else ():
+        with contextlib.suppress(Exception):
+            last()
 
 
 def _wanted(future: Future[Any] | asyncio.Future[Any]) -> bool:
