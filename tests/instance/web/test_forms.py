@@ -154,6 +154,31 @@ def test_no_error_stands_at_a_field_that_is_not_shown(
     assert (made.connection_url, made.host, made.port) == ("https://partner.example", "", None)
 
 
+def test_what_is_required_says_only_that(admin: Client) -> None:
+    errors = admin.post(reverse("admin:connections_oauthcredential_add"), {}).context["adminform"].form.errors
+    assert errors["token_url"] == ["This field is required."]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("attachments_attachment", "POST /api/now/attachment/file"),
+        ("mid_midserver", "enrolment token"),
+        ("actions_execution", "Test an action in Workflow Studio"),
+        ("connections_connectionalias", "Select New to make the first one"),
+    ],
+)
+def test_an_empty_list_says_how_it_is_filled(page: Page, name: str, says: str) -> None:
+    empty = page(f"{name}_changelist").partition("Nothing here yet")[2]
+    assert says in empty
+    assert "Nothing matches" in page(f"{name}_changelist", q="nothing")
+
+
+def test_see_all_stays_in_the_pop_up_of_the_magnifying_glass(page: Page) -> None:
+    asked = {"q": "nothing", "_popup": "1", "_to_field": "protocol"}
+    assert 'href="?_popup=1&_to_field=protocol"' in page("connections_midprotocolprofile_changelist", **asked)
+
+
 def test_errors_stand_at_their_fields(admin: Client, alias: ConnectionAlias) -> None:
     answer = save(admin, connection(alias, mid_protocol_profile="nobody", host="https://x", use_mid=None))
     errors = answer.context["adminform"].form.errors

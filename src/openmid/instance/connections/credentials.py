@@ -131,6 +131,8 @@ class OAuthCredential(OfOneKind):
     def clean(self) -> None:
         from openmid.instance.connections.models import MidProtocolProfile
 
+        if not self.token_url:
+            return  # it is required, and that is said
         known = frozenset({"https", *MidProtocolProfile.objects.values_list("protocol", flat=True)})
         try:
             validation.base_url(self.token_url, known)
