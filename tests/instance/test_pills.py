@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 from xml.etree import ElementTree
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openmid.instance.actions import fill, inputs, outputs, pills, values
+from openmid.instance.actions import fill, inputs, outputs, pills
 from openmid.instance.records import header_secrets
-from openmid.wire.probes import Attachment, ProbeResult, RestProbe
+from openmid.wire.probes import Attachment, RestProbe
 
 VALUES: dict[str, Any] = {
     "inputs": {"id": 42, "name": 'O"Neil & <Co>', "list": [1, None], "gone": None, "yes": True, "dots": ".."},
@@ -263,19 +262,6 @@ def test_what_is_no_number_of_json_is_not_passed_on(number: str) -> None:
     assert outputs_of(body, {"name": "x", "source": "json_path", "expression": "$.b"}) == {"x": "1"}
     with pytest.raises(outputs.OutputError, match="JSON cannot say"):
         outputs_of(body, {"name": "x", "source": "json_path", "expression": "$.a", "type": "json"})
-
-
-def test_outputs_of_an_mtom_answer_are_those_of_its_envelope() -> None:
-    photo = b"--b\r\nContent-Type: image/png\r\nContent-ID: <photo>\r\n\r\n\xff\xd8<id>9</id>\r\n"
-    envelope = (
-        b'--b\r\nContent-Type: application/xop+xml; charset=utf-8; type="text/xml"\r\nContent-ID: <root>\r\n\r\n'
-        b'<?xml version="1.0" encoding="utf-8"?>\r\n<E><id>\xc3\xa9</id></E>\r\n'
-    )
-    declared = outputs.declared([{"name": "id", "source": "xpath", "expression": "/E/id"}])
-    for start, body in (('; start="<root>"', photo + envelope), ("", envelope + photo)):
-        headers = [("content-type", f'multipart/related; type="application/xop+xml"{start}; boundary=b')]
-        answer = ProbeResult(0, 200, headers, base64.b64encode(body + b"--b--").decode(), body_is_base64=True)
-        assert outputs.evaluate(declared, 200, headers, values.body(answer)) == {"id": "\u00e9"}
 
 
 def test_a_secret_header_is_no_output() -> None:

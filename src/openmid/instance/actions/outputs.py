@@ -26,6 +26,8 @@ MOST = 100
 MOST_CHARACTERS = 64 * 1024
 EXAMPLES = {"json_path": "$.order.id", "xpath": "//*[local-name()='id']", "header": "Location"}
 _DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 _PATHS = JSONPathEnvironment()
 for _name in ("match", "search"):  # a pattern may take longer than any answer is worth
     _PATHS.function_extensions.pop(_name)
@@ -193,8 +195,16 @@ def _by_xpath(answer: _Answer, output: Output) -> Any:
         return int(found)  # its numbers are all floats, and one without decimals is written so (XPath 1.0, 4.2)
     if not isinstance(found, list):
         return found
-    texts = [each if isinstance(each, str) else "".join(each.itertext()) for each in found]
+    texts = [each if isinstance(each, str) else _string_value(each) for each in found]
     return texts if output.type == "json" else (texts[0] if texts else None)
+
+
+def _string_value(node: Any) -> str | None:
+    """XPath 1.0, 5: of an element all text in it; a comment's and a processing instruction's own. An element that is nil
+    (XML Schema part 1, 2.6.2) has no value."""
+    if isinstance(node.tag, str) and node.get(_NIL, "").strip() in ("true", "1"):
+        return None
+    return "".join(node.itertext()) if isinstance(node.tag, str) else node.text or ""
 
 
 def _by_header(answer: _Answer, output: Output) -> str | None:
@@ -231,11 +241,24 @@ def _typed(output: Output, value: Any) -> Any:
             raise OutputError(f"output {output.name} is longer than {MOST_CHARACTERS:,} characters", "read less of it")
         return value
     try:
-        return fitting(Input(output.name, type=output.type), value.strip() if isinstance(value, str) else value)
+        return fitting(Input(output.name, type=output.type), _plain(output, value) if isinstance(value, str) else value)
     except InputError:
         raise OutputError(
             f"output {output.name} is {str(value)[:60]!r}, which is not of type {output.type}", "look at its type"
         ) from None
+
+
+def _plain(output: Output, text: str) -> str:
+    """A text as inputs are written. XML writes truth also as 1 and 0, and numbers as +5, 007.50 and .5 (XML Schema part 2,
+    3.2.2 and 3.2.3)."""
+    text = text.strip()
+    if output.source != "xpath":
+        return text
+    if output.type == "boolean":
+        return {"1": "true", "0": "false"}.get(text, text)
+    if not _DECIMAL.fullmatch(text):
+        return text
+    return str(float(text)) if "." in text else str(int(text))
 
 
 def _sayable(output: Output, value: Any) -> Any:
