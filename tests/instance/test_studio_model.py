@@ -220,6 +220,15 @@ def test_a_soap_step(api: Api, mid: Mid) -> None:
     mid.deliver(job, body="<e><answer>42</answer></e>")
     (found,) = api.details(sys_id)["steps"]
     assert (found["type"], found["outputs"], found["error"]) == ("SOAP", {"answer": 42}, None)
+    assert (found["configuration"]["soap_version"], found["configuration"]["soap_action"]) == ("1.1", "urn:ask")
+
+
+def test_a_soap_step_that_cannot_begin_is_one(api: Api, mid: Mid) -> None:
+    api.create("sys_alias", name="nowhere", connection_type="http_connection")
+    step = {key: value for key, value in SOAP.items() if key != "base_url"} | {"connection_alias": "nowhere"}
+    made(api, name="soap", inputs=[{"name": "n"}], steps=[step], outputs=[])
+    (found,) = api.details(run(api, {}, "soap"))["steps"]
+    assert (found["type"], found["error"]["code"]) == ("SOAP", "no_active_connection")
 
 
 def test_a_soap_fault(api: Api, mid: Mid) -> None:

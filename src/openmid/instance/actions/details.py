@@ -8,7 +8,7 @@
       outputs        {name: value}, those that the step reads from the answer
       configuration  {method, base_url, resource_path, url, headers, query, body, body_is_base64, attachment, parts,
                       connection_alias, timeout_ms, max_redirects, retry (RetryPolicy; null: none),
-                      on_failure (stop, continue)}
+                      on_failure (stop, continue); of a SOAP step soap_version, soap_action}
       output         {status_code, headers, body, body_is_base64, attachment, fault (null: none)}, or {} where the partner
                      did not answer
       error          {code, message, remedy} or null
@@ -154,7 +154,7 @@ def _step(row: Row) -> dict[str, Any]:
     result = msgspec.json.decode(row["result"], type=ProbeResult) if row["result"] else None
     return {
         "name": row["name"],
-        "type": "SOAP" if isinstance(planned.probe, SoapProbe) else "REST",
+        "type": "SOAP" if planned.soap or isinstance(planned.probe, SoapProbe) else "REST",
         "state": row["state"],
         "start": clock.iso(row["started"]),
         "duration_ms": _duration(row["started"], row["finished"]),
@@ -181,6 +181,7 @@ def _configuration(planned: Plan) -> dict[str, Any]:
         "body_is_base64": bool(probe and probe.body_is_base64),
         "attachment": msgspec.to_builtins(probe.attachment) if probe and probe.attachment else None,
         "parts": msgspec.to_builtins(probe.parts) if probe else [],
+        **({"soap_version": probe.version, "soap_action": probe.action} if isinstance(probe, SoapProbe) else {}),
         "timeout_ms": probe.timeout_ms if probe else None,
         "max_redirects": probe.max_redirects if probe else 0,
         "retry": msgspec.to_builtins(probe.retry) if probe and probe.retry.count else None,

@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True):
     template: fill.Template | None = None
     """What has to be filled in when the step begins."""
     outputs: list[Output] = []
+    soap: bool = False
 
     @property
     def target_host(self) -> str:
@@ -61,11 +62,12 @@ def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
     inline = row["connection"] == "inline"
     base_url = row["inline_url"] if inline else row["connection_url"] or ""
     names = (row["alias"] or "", row["connection_name"] or "", base_url, row["resource_path"])
-    goes_on = row.get("on_failure") == "continue"
+    goes_on, soap = row.get("on_failure") == "continue", row.get("type") == "SOAP"
     if not base_url:
         return Plan(
             *names,
             goes_on=goes_on,
+            soap=soap,
             failure=Failure(
                 "no_active_connection",
                 f"connection alias {row['alias']} has no active connection",
@@ -77,6 +79,7 @@ def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
         return Plan(
             *names,
             goes_on=goes_on,
+            soap=soap,
             failure=Failure(
                 "unknown_protocol", f"there is no MID Protocol Profile {scheme}", "make one, or use https://"
             ),
@@ -85,6 +88,7 @@ def plan(row: Mapping[str, Any], *, literal: bool = False) -> Plan:
         *names,
         requirement=candidates.requirement(row, base_url),
         goes_on=goes_on,
+        soap=soap,
         outputs=msgspec.convert(_list(row, "outputs"), list[Output]),
     )
     template, probe = _template(row, base_url, literal), _probe(row)
