@@ -76,6 +76,7 @@ def test_a_binary_body_and_a_timeout(api: Api, mid: Mid) -> None:
     [
         ({"method": "BREW"}, "method"),
         ({"path": "/a?b=c"}, "path"),
+        ({"path": "/100%"}, "write others as %XX"),
         ({"path": "https://elsewhere.example"}, "path"),
         ({"headers": {"Bad header": "x"}}, "headers"),
         ({"headers": {"X": "a\r\nb"}}, "headers"),

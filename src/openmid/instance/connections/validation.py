@@ -14,7 +14,7 @@ redis sftp smb smtp ssh ssl svn tcp telnet tls udp unix urn ws wss
 """
 KNOWN_SCHEMES = frozenset(_SCHEMES.split())
 _LABEL = re.compile(r"\A(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
-_PATH = re.compile(r"\A[A-Za-z0-9\-._~!$&'()*+,;=:@%/{}]*\Z")
+_PATH = re.compile(r"\A(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/{}]|%[0-9A-Fa-f]{2})*\Z")
 
 
 def alias_name(value: str) -> None:
