@@ -157,7 +157,7 @@ def test_the_sign_in_page_says_how_long_to_wait(instance: Folder, monkeypatch: p
         sent = {"username": "alice", "password": password}
         return browser.post("/login/", sent, secure=True).content.decode()
 
-    assert "Please enter the correct username and password" in try_("wrong")
+    assert "There is no user who may sign in with this name and password" in try_("wrong")
     try_("wrong")
     assert "Too many failed sign-ins. Wait" in try_("alice's password")
     throttle.clear()

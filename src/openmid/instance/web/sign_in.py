@@ -23,6 +23,11 @@ class SecondStepError(Exception):
 class SignInForm(SignInBase):
     """A name and a password, and not too often a wrong one."""
 
+    error_messages = {  # noqa: RUF012  # Django's, which the stub declares on instances
+        **SignInBase.error_messages,
+        "invalid_login": "There is no user who may sign in with this name and password. Both are case-sensitive.",
+    }
+
     def confirm_login_allowed(self, user: Any) -> None:
         """After the password: who has a second factor is not in yet.
 

@@ -115,12 +115,12 @@ class StepPageForm(MeanwhileForm, StepForm):
         [
             Column("name", "Name"),
             Column("value", "Value", placeholder="Text"),
-            Column("attachment", "Attachment", placeholder="Attachment (sys_id or pill)"),
+            Column("attachment", "Attachment", placeholder="Attachment"),
             Column("file_name", "File name"),
             Column("content_type", "Content type"),
         ],
         "part",
-        help_text="Each has a text or an attachment.",
+        help_text="Each has a text, or an attachment by its sys_id or a data pill.",
     )
     outputs = RowsField(
         "Outputs",

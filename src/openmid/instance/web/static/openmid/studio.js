@@ -81,7 +81,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const sent = new FormData();
     fields.forEach(([name, value]) => sent.append(name, value));
     sent.append("csrfmiddlewaretoken", form.elements.namedItem("csrfmiddlewaretoken").value);
-    const response = await fetch(address, { method: "POST", body: sent });
+    const response = await fetch(address, { method: "POST", body: sent }).catch(() => null);
+    if (!response) return { error: "The instance gave no answer: try again." };
+    if (response.redirected) return { error: "The session has ended: reload the page to sign in." };
     return response.json().catch(() => ({ error: `The instance answered ${response.status}.` }));
   };
   const offer = (answer) => {
