@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from openmid.instance.actions import details, runner
+from openmid.instance.actions import details, outputs, runner
 from openmid.instance.actions.models import Execution
 from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
@@ -15,7 +16,7 @@ from openmid.instance.mid.models import EnrolmentToken, MidServer
 from openmid.instance.records import header_secrets
 from openmid.wire.messages import ClaimAnswer
 from openmid.wire.probes import Failure
-from tests.instance.conftest import validate
+from tests.instance.conftest import both, validate
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, records
 
@@ -51,6 +52,40 @@ def test_a_partners_error_status_is_an_error_with_its_output(api: Api, mid: Mid)
 def test_states_by_status(api: Api, mid: Mid, status: int, state: str) -> None:
     records(api)
     assert run(api, mid, status_code=status)["state"] == state
+
+
+@both
+def test_a_large_answer_is_read_while_others_are_served(api: Api, mid: Mid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its outputs are read beside the loop, and before its unit of work begins: neither others' requests nor others'
+    results wait for them; a small answer's are read within its unit."""
+    records(api)
+    wanted = {"name": "id", "source": "json_path", "expression": "$.id", "type": "integer"}
+    api.action("reading", {"connection_alias": "partner", "outputs": [wanted]})
+    read, let = threading.Event(), threading.Event()
+    evaluate, threads = outputs.evaluate, dict[int, str]()
+
+    def slowly(declared: Any, status_code: int, headers: Any, body: str) -> Any:
+        found = evaluate(declared, status_code, headers, body)
+        threads[found["id"]] = threading.current_thread().name
+        if found["id"] == 1:
+            read.set()
+            assert let.wait(30)
+        return found
+
+    monkeypatch.setattr(outputs, "evaluate", slowly)
+    first, second = (api.execute("reading").json["sys_id"] for _ in "ab")
+    jobs = mid.claim(5_000, 2).message(ClaimAnswer).jobs
+    with ThreadPoolExecutor() as pool:
+        answered = pool.submit(mid.deliver, jobs[0], body='{"id": 1}' + " " * runner.LARGE)
+        assert read.wait(30)
+        assert mid.deliver(jobs[1], body='{"id": 2}').status == 200
+        assert (api.details(first)["state"], api.details(second)["state"]) == ("In Progress", "Completed")
+        let.set()
+        assert answered.result(30).status == 200
+    found = api.details(first)
+    assert (found["state"], found["steps"][0]["outputs"]) == ("Completed", {"id": 1})
+    assert threads[1].startswith("openmid-outputs")
+    assert not threads[2].startswith("openmid-outputs")
 
 
 def test_a_failed_call_tells_the_mid_servers_words(api: Api, mid: Mid) -> None:

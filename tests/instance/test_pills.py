@@ -334,6 +334,85 @@ def test_what_may_take_very_long_is_refused(source: str, expression: str) -> Non
         outputs.declared([{"name": "x", "source": source, "expression": expression}])
 
 
+WIDE = "[" + ",".join(['{"a": 1}'] * 2_000) + "]"
+NESTED, ELEMENTS = "[" * 60 + "]" * 60, "<r>" + "<a>1</a><b>2</b>" * 2_000 + "</r>"
+
+
+@pytest.mark.parametrize(
+    ("source", "expression", "body"),
+    [
+        ("json_path", "$" + "[0,0]" * 40, NESTED),
+        ("json_path", "$..[" + ",".join(["0"] * 2_000) + "]", NESTED),
+        ("json_path", "$[?@[" + ",".join(["*"] * 80) + "]]", WIDE),
+        ("json_path", "$[?" + " || ".join(["@.b == 1"] * 90) + "]", WIDE),
+        ("json_path", "$[" + ",".join(["?@.a"] * 90) + "]", WIDE),
+        ("xpath", "count(/r[a = b])", ELEMENTS),
+        ("xpath", "count(/r[text() = a or(a) != b])", ELEMENTS),
+        ("xpath", "count(/r/a[. = /r/b[. = /r/a]])", ELEMENTS),
+        ("xpath", "count(/r/a[id(.)])", ELEMENTS),
+    ],
+    ids=["paths", "selectors", "children", "operators", "conditions", "sets", "or", "root", "id"],
+)
+def test_an_expression_looks_at_so_much_of_an_answer_and_no_more(source: str, expression: str, body: str) -> None:
+    (declared,) = outputs.declared([{"name": "x", "source": source, "expression": expression, "type": "json"}])
+    with pytest.raises(outputs.OutputError, match=r"output x: .*look at too much of the answer"):
+        outputs.evaluate([declared], 200, [], body)
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("$", {"a": [{"b": [1, 2]}, {"b": None}], "c": "x"}),
+        ("$.a[0].b[-1]", 2),
+        ("$['a'][-2].b", [1, 2]),
+        ("$.a[7].b", None),
+        ("$.a[-7]", None),
+        ("$.c[0]", None),
+        ("$.c.d", None),
+        ("$[0]", None),
+        ("$.a[1].b.d", None),
+        ("$..b", [[1, 2], None]),
+        ("$..[0]", [{"b": [1, 2]}, 1]),
+        ("$.a[*].b[0,1]", [1, 2]),
+        ("$.a[?@.b == null || @.b[?@ == 2]]", [{"b": [1, 2]}, {"b": None}]),
+    ],
+)
+def test_where_a_json_path_leads(expression: str, found: object) -> None:
+    body = '{"a": [{"b": [1, 2]}, {"b": null}], "c": "x"}'
+    declared = {"name": "x", "source": "json_path", "expression": expression, "type": "json"}
+    assert outputs_of(body, declared) == {"x": found}
+
+
+def test_so_do_all_the_outputs_of_a_step_together() -> None:
+    some = [outputs.Output(f"o{each}", "json_path", "$..a", "json") for each in range(40)]
+    assert len(outputs.evaluate(some[:2], 200, [], WIDE)["o1"]) == 2_000
+    with pytest.raises(outputs.OutputError, match="look at too much"):
+        outputs.evaluate(some, 200, [], WIDE)
+
+
+def test_outputs_that_are_json_are_together_no_longer_than_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "MOST_JSON", len(NESTED))
+    whole = [outputs.Output(name, "json_path", "$", "json") for name in "ab"]
+    assert outputs.evaluate(whole[:1], 200, [], NESTED)
+    with pytest.raises(outputs.OutputError, match="output b: the outputs of the step are longer than"):
+        outputs.evaluate(whole, 200, [], NESTED)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "//a[position() = last()]",
+        "//a[. = '1' and not(@n = @m)]/text()",
+        "//*[count(*) > 3]/b[string-length(normalize-space(.)) < 9]",
+        "concat(/r/a[1], /r/b[2])",
+        "count(/r/a[text() = 1]/following::*) + 1",
+        "/r/*[name() != 'a'][*/@n = 3]",
+    ],
+)
+def test_honest_conditions_are_free_on_any_answer(expression: str) -> None:
+    assert outputs._looks(expression)[1] == 1
+
+
 @pytest.mark.parametrize(
     ("source", "expression"),
     [

@@ -12,10 +12,11 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import msgspec
-from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError
+from jsonpath_rfc9535 import JSONPathError
 from lxml import etree
 
 from openmid.instance.actions.inputs import Input, InputError, fitting, keepable
+from openmid.instance.actions.json_paths import TooManyLooks, allow, compiled, spend
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import header_secrets
 from openmid.wire import related
@@ -26,11 +27,14 @@ MOST = 100
 MOST_CHARACTERS = 64 * 1024
 EXAMPLES = {"json_path": "$.order.id", "xpath": "//*[local-name()='id']", "header": "Location"}
 _DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
+_STRING = etree.XPath("string()", smart_strings=False)
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
-_PATHS = JSONPathEnvironment()
-for _name in ("match", "search"):  # a pattern may take longer than any answer is worth
-    _PATHS.function_extensions.pop(_name)
+LOOKS, LOOKS_A_CHARACTER = 100_000, 2
+"""So many values of an answer, and elements, the outputs of a step look at together: some seconds for the longest answer.
+An honest expression looks once at each, and a value has two characters at least."""
+MOST_JSON = 5 * 1024 * 1024
+"""Characters of the outputs of a step that are JSON, together: as much as an answer."""
 
 
 class OutputError(InstanceError):
@@ -85,7 +89,7 @@ def check(output: Output) -> None:
         _cheap(output)
     try:
         if output.source == "json_path":
-            _json_path(output.expression)
+            compiled(output.expression)
         elif output.source == "xpath":
             etree.XPath(output.expression)
     except (JSONPathError, etree.XPathError) as error:
@@ -115,14 +119,59 @@ def _cheap(output: Output) -> None:
         )
 
 
+_NODE_TEST = re.compile(r"\b(text|node|comment)\s*\(\s*\)")
+_COMPARED = re.compile(r"!=|<=|>=|=|<|>")
+_ONE = r"(?:''|-?[\d.]+|\.|@[\w:.-]+)"
+_CALL = r"\b(?!(?:or|and|div|mod|id)\s*\()[a-z-]+\("
+_WITH_ONE = re.compile(
+    rf"(?:(?<![\w/.*:-]){_ONE}|{_CALL}[^()]*\))\s*(?:!=|<=|>=|=|<|>)|(?:!=|<=|>=|=|<|>)\s*(?:{_ONE}(?![\w/*:(.])|{_CALL})"
+)
+_FROM_THE_ROOT = re.compile(r"[\[(,=<>+|\s-]/|[\w\])'.]\s*\*\s*/|\bid\s*\(")
+
+
+@lru_cache(maxsize=256)
+def _looks(expression: str) -> tuple[int, int]:
+    """What an XPath costs: looks, times the number of elements to the power of the second: 1, and one more where sets of
+    elements are compared with each other, and for each path from the root in a condition."""
+    text = _NODE_TEST.sub(r"\1", _QUOTED.sub("''", expression))
+    sets = len(_COMPARED.findall(text)) > len(_WITH_ONE.findall(text))
+    return 1 + len(text) // 16, 1 + sets + len(_FROM_THE_ROOT.findall(_conditions(text)))
+
+
+def _conditions(text: str) -> str:
+    """What stands in square brackets."""
+    found, depth = [], 0
+    for each in text:
+        depth += each == "["
+        found += [each] if depth else []
+        depth -= each == "]"
+    return "".join(found)
+
+
+def _cost(expression: str, elements: int) -> int:
+    looks, power = _looks(expression)
+    return int(looks * elements**power)
+
+
 def evaluate(outputs: Sequence[Output], status_code: int, headers: list[tuple[str, str]], body: str) -> dict[str, Any]:
     """The outputs by name; None for what the answer does not have.
 
     Raises:
-        OutputError: the body is not JSON or XML where an output needs it, or a value is not of the output's type.
+        OutputError: the body is not JSON or XML where an output needs it, a value is not of the output's type, or they
+            would look at more of the answer than they may.
     """
     answer = _Answer(status_code, headers, body)
-    return {each.name: _typed(each, _READ[each.source](answer, each)) for each in outputs}
+    allow(LOOKS + LOOKS_A_CHARACTER * len(body))
+    found = {}
+    try:
+        for each in outputs:
+            found[each.name] = _typed(each, _READ[each.source](answer, each), answer)
+    except TooManyLooks:
+        raise OutputError(
+            f"output {each.name}: {each.expression[:200]}: the outputs of the step look at too much of the answer",
+            "name the members on the way instead of .., * and conditions, or read fewer outputs",
+        ) from None
+    return found
 
 
 class _Answer:
@@ -130,6 +179,7 @@ class _Answer:
 
     def __init__(self, status_code: int, headers: list[tuple[str, str]], body: str) -> None:
         self.status_code, self.headers, self.body = status_code, headers, body
+        self.room = MOST_JSON
 
     @cached_property
     def json(self) -> Any:
@@ -153,6 +203,17 @@ class _Answer:
         except (etree.XMLSyntaxError, ValueError) as error:
             raise OutputError(f"the body is not XML ({error})", "look at the body in the step's output") from None
 
+    @cached_property
+    def names(self) -> tuple[int, dict[str, str]]:
+        """How many elements there are, and their namespaces by prefix."""
+        count, known = 0, dict[str, str]()
+        for each in self.xml.iter():
+            count += 1
+            for prefix, uri in each.nsmap.items():
+                if prefix:
+                    known[prefix] = uri
+        return count, known
+
 
 def lxml_fromstring(raw: bytes) -> Any:
     """A document's root: no entity is expanded, nothing fetched.
@@ -169,10 +230,9 @@ def lxml_fromstring(raw: bytes) -> Any:
 
 def _by_json_path(answer: _Answer, output: Output) -> Any:
     try:
-        found = _json_path(output.expression).find(answer.json).values()
-        value = found[0] if found else None
-        if output.type == "json" and not _is_singular(output.expression):
-            value = found
+        path = compiled(output.expression)
+        found = path.values(answer.json)
+        value = list(found) if output.type == "json" and not path.singular else next(found, None)
         keepable(value)
     except (JSONPathError, RecursionError):
         raise OutputError(
@@ -186,17 +246,19 @@ def _by_json_path(answer: _Answer, output: Output) -> Any:
 
 
 def _by_xpath(answer: _Answer, output: Output) -> Any:
-    known = {prefix: uri for each in answer.xml.iter() for prefix, uri in each.nsmap.items() if prefix}
+    count, known = answer.names
+    spend(_cost(output.expression, count))
     try:
-        found = answer.xml.getroottree().xpath(output.expression, namespaces=known, smart_strings=False)
+        evaluator = etree.XPathEvaluator(answer.xml.getroottree(), namespaces=known, regexp=False, smart_strings=False)
+        found = evaluator(output.expression)
     except etree.XPathError as error:
         raise OutputError(f"output {output.name}: {output.expression}: {error}", "look at its expression") from None
     if isinstance(found, float) and found.is_integer():
         return int(found)  # its numbers are all floats, and one without decimals is written so (XPath 1.0, 4.2)
     if not isinstance(found, list):
         return found
-    texts = [each if isinstance(each, str) else _string_value(each) for each in found]
-    return texts if output.type == "json" else (texts[0] if texts else None)
+    texts = (each if isinstance(each, str) else _string_value(each) for each in found)
+    return list(texts) if output.type == "json" else next(texts, None)
 
 
 def _string_value(node: Any) -> str | None:
@@ -204,7 +266,9 @@ def _string_value(node: Any) -> str | None:
     (XML Schema part 1, 2.6.2) has no value."""
     if isinstance(node.tag, str) and node.get(_NIL, "").strip() in ("true", "1"):
         return None
-    return "".join(node.itertext()) if isinstance(node.tag, str) else node.text or ""
+    text: str = _STRING(node)
+    spend(1 + len(text) // 16)  # what stands within many elements is copied for each
+    return text
 
 
 def _by_header(answer: _Answer, output: Output) -> str | None:
@@ -230,9 +294,9 @@ _READ: dict[str, Callable[[_Answer, Output], Any]] = {
 }
 
 
-def _typed(output: Output, value: Any) -> Any:
+def _typed(output: Output, value: Any, answer: _Answer) -> Any:
     if output.type == "json":
-        return _sayable(output, value)
+        return _sayable(output, value, answer)
     if value is None:
         return value
     if output.type == "string":
@@ -261,21 +325,16 @@ def _plain(output: Output, text: str) -> str:
     return str(float(text)) if "." in text else str(int(text))
 
 
-def _sayable(output: Output, value: Any) -> Any:
+def _sayable(output: Output, value: Any, answer: _Answer) -> Any:
     """Python reads NaN, Infinity and 1e999, and writes them; JSON has none of them (RFC 8259, 6)."""
     try:
-        json.dumps(value, allow_nan=False)
+        answer.room -= len(json.dumps(value, allow_nan=False))
     except ValueError:
         raise OutputError(
             f"output {output.name} has a number in it that JSON cannot say", "look at the body in the step's output"
         ) from None
+    if answer.room < 0:
+        raise OutputError(
+            f"output {output.name}: the outputs of the step are longer than {MOST_JSON:,} characters", "read less of it"
+        )
     return value
-
-
-def _is_singular(expression: str) -> bool:
-    return bool(_json_path(expression).singular_query())
-
-
-@lru_cache(maxsize=256)
-def _json_path(expression: str) -> Any:
-    return _PATHS.compile(expression)

@@ -161,9 +161,10 @@ def end_step(
     failure: Failure | None,
     response: str = "",
     proof: str = "",
-    outputs: dict[str, Any] | None = None,
+    outputs: str = "{}",
 ) -> None:
-    """The step has ended; so has the execution, or its next step begins. One that cannot begin ends at once."""
+    """The step has ended, with `outputs` (JSON); so has the execution, or its next step begins. One that cannot begin ends
+    at once."""
     _write_end(connection, step, failure, response, proof, outputs)
     unable = _after(connection, step, failure)
     while unable is not None:
@@ -177,7 +178,7 @@ def _write_end(
     failure: Failure | None,
     response: str = "",
     proof: str = "",
-    outputs: dict[str, Any] | None = None,
+    outputs: str = "{}",
 ) -> None:
     connection.later(
         SQL["end_step"],
@@ -187,7 +188,7 @@ def _write_end(
         response=response,
         fips_proof=proof,
         error=msgspec.json.encode(failure).decode() if failure else "",
-        outputs=json.dumps(outputs) if outputs else "{}",
+        outputs=outputs,
     )
 
 

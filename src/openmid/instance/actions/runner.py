@@ -22,12 +22,13 @@ from openmid.instance.actions.prepared import Step
 from openmid.instance.actions.progress import SQL
 from openmid.instance.actions.reselection import choose_anew
 from openmid.instance.actions.stranded import why
+from openmid.instance.actions.values import OfStep
 from openmid.instance.connections import candidates
 from openmid.instance.ecc import queue
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import clock, header_secrets
-from openmid.instance.records.database import Connection, Row, new_id
+from openmid.instance.records.database import Connection, Row, new_id, reader
 from openmid.instance.records.statements import listed
 from openmid.wire.messages import JobResult, Released, ResultsAnswer
 from openmid.wire.probes import Failure
@@ -227,11 +228,35 @@ def cancel(connection: Connection, execution: str) -> bool:
     return True
 
 
-def take(connection: Connection, mid: str, results: list[JobResult], released: list[Released]) -> ResultsAnswer:
-    """Record the results that the MID Server `mid` delivers and the jobs that it gives back; move their executions on."""
+LARGE = 64 * 1024
+"""Characters of an answer whose outputs are read before its unit of work, and not on the loop: it may take seconds."""
+Read = dict[str, OfStep]
+"""By job, what its step makes of its answer; the plan of a step that runs does not change."""
+
+
+def large(results: Sequence[JobResult]) -> list[JobResult]:
+    """Those to `read_ahead`."""
+    return [each for each in results if len(each.result.body) > LARGE]
+
+
+def read_ahead(results: Sequence[JobResult]) -> Read:
+    """What their steps make of large results; for a thread, which may take its time."""
+    steps = progress.running(reader(), *(each.sys_id for each in results))
+    return {
+        each.sys_id: values.of_step(steps[each.sys_id].plan, _kept(each).result)
+        for each in results
+        if each.sys_id in steps
+    }
+
+
+def take(
+    connection: Connection, mid: str, results: list[JobResult], released: list[Released], read: Read | None = None
+) -> ResultsAnswer:
+    """Record the results that the MID Server `mid` delivers and the jobs that it gives back; move their executions on.
+    `read`: what has been read of them already."""
     answer = ResultsAnswer([], [])
     if results:
-        _take_results(connection, mid, [_kept(each) for each in results], answer)
+        _take_results(connection, mid, [_kept(each) for each in results], answer, read or {})
     for given in released:
         lost = queue.release(connection, mid, given)
         if lost is not None:
@@ -240,7 +265,9 @@ def take(connection: Connection, mid: str, results: list[JobResult], released: l
     return answer
 
 
-def _take_results(connection: Connection, mid: str, results: list[JobResult], answer: ResultsAnswer) -> None:
+def _take_results(
+    connection: Connection, mid: str, results: list[JobResult], answer: ResultsAnswer, read: Read
+) -> None:
     proof = _proof(connection, mid)
     accepted = []
     for each, (outcome, response) in zip(results, queue.complete(connection, mid, results), strict=True):
@@ -250,7 +277,9 @@ def _take_results(connection: Connection, mid: str, results: list[JobResult], an
     steps = progress.running(connection, *(each.sys_id for each, _ in accepted))
     for each, response in accepted:
         if each.sys_id in steps:
-            _end_answered(connection, each, response, steps[each.sys_id], proof)
+            step = steps[each.sys_id]
+            found = read.get(each.sys_id) or values.of_step(step.plan, each.result)
+            progress.end_step(connection, step, found.failure, response, proof, found.outputs)
 
 
 def _kept(answered: JobResult) -> JobResult:
@@ -287,16 +316,6 @@ def lapse(connection: Connection) -> int:
 def _end_lost(connection: Connection, item: str, failure: Failure) -> None:
     for step in progress.running(connection, item).values():
         progress.end_step(connection, step, failure)
-
-
-def _end_answered(
-    connection: Connection, answered: JobResult, response: str, step: progress.Running, proof: str
-) -> None:
-    outputs: dict[str, Any] = {}
-    failure = failures.of_result(answered.result, step.plan)
-    if failure is None:
-        outputs, failure = values.of_step(step.plan, answered.result)
-    progress.end_step(connection, step, failure, response, proof, outputs)
 
 
 def _proof(connection: Connection, mid: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from openmid.instance.actions import fill, inputs, outputs, pills
+from openmid.instance.actions import failures, fill, inputs, outputs, pills
 from openmid.instance.actions.planner import Ending, Plan
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import header_secrets
@@ -73,17 +73,26 @@ def _attachment(connection: Connection, sys_id: str) -> Attachment:
     return Attachment(row["sys_id"], row["size_bytes"], row["content_type"], row["file_name"])
 
 
-def of_step(planned: Plan | Ending, answer: ProbeResult) -> tuple[dict[str, Any], Failure | None]:
-    """The step's outputs, and why they cannot be read from the answer."""
-    if not planned.outputs or answer.status_code is None:
-        return {}, None
+class OfStep(NamedTuple):
+    """A step's outputs by name, as JSON; and why it failed, if it did."""
+
+    outputs: str
+    failure: Failure | None
+
+
+def of_step(planned: Plan | Ending, answer: ProbeResult) -> OfStep:
+    """What is made of an answer."""
+    failure = failures.of_result(answer, planned)
+    if failure is not None or not planned.outputs or answer.status_code is None:
+        return OfStep("{}", failure)
     try:
-        return outputs.evaluate(planned.outputs, answer.status_code, answer.headers, body(answer)), None
+        found = outputs.evaluate(planned.outputs, answer.status_code, answer.headers, body(answer))
+        return OfStep(json.dumps(found), None)
     except InstanceError as error:
-        return {}, Failure("output_not_read", str(error), error.hint)
+        return OfStep("{}", Failure("output_not_read", str(error), error.hint))
     except Exception as error:  # a partner's text: whatever it does to us, its MID Server's other results are taken
         log.exception("an answer could not be read")
-        return {}, Failure("output_not_read", f"the answer cannot be read: {type(error).__name__}", LOOK)
+        return OfStep("{}", Failure("output_not_read", f"the answer cannot be read: {type(error).__name__}", LOOK))
 
 
 def of_action(connection: Connection, execution: str) -> dict[str, Any]:

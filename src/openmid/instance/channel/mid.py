@@ -8,6 +8,7 @@ import hmac
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
@@ -52,6 +53,7 @@ LINE, MANY = 1000, 200
 """Characters of a text in a heartbeat; members of a list."""
 SQL_MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 STATUSES = frozenset({"Up", "Paused", "Upgrading", "Upgrade Failed", "Degraded", "Draining", "Drained"})
+_reads = ThreadPoolExecutor(1, "openmid-outputs")
 log = logging.getLogger("openmid.channel")
 
 
@@ -334,12 +336,21 @@ async def results(request: Request) -> Response:
     return Json(answer)
 
 
+async def _read_ahead(message: ResultsRequest) -> runner.Read:
+    """One after the other, in a thread beside the loop: two would leave it a third of the time."""
+    large = runner.large(message.results)
+    if not large:
+        return {}
+    return await asyncio.get_running_loop().run_in_executor(_reads, runner.read_ahead, large)
+
+
 async def _taken(found: Caller, message: ResultsRequest) -> ResultsAnswer:
     """What became of results. One that stumbles over a defect of ours will do so for ever, and the MID Server must not
     wait for that: refused, it parts those that it sent together, and ends the one that is left with the reason."""
     try:
+        read = await _read_ahead(message)
         return await writer().done(
-            lambda connection: runner.take(connection, found.sys_id, message.results, message.released)
+            lambda connection: runner.take(connection, found.sys_id, message.results, message.released, read)
         )
     except Exception as error:
         if isinstance(error, (*DATABASE_ERRORS, InstanceError)) and not isinstance(error, DataError):
