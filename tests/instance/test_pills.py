@@ -342,7 +342,7 @@ NESTED, ELEMENTS = "[" * 60 + "]" * 60, "<r>" + "<a>1</a><b>2</b>" * 2_000 + "</
     ("source", "expression", "body"),
     [
         ("json_path", "$" + "[0,0]" * 40, NESTED),
-        ("json_path", "$..[" + ",".join(["0"] * 2_000) + "]", NESTED),
+        ("json_path", "$..[" + ",".join(["'a'"] * 2_000) + "]", NESTED),
         ("json_path", "$[?@[" + ",".join(["*"] * 80) + "]]", WIDE),
         ("json_path", "$[?" + " || ".join(["@.b == 1"] * 90) + "]", WIDE),
         ("json_path", "$[" + ",".join(["?@.a"] * 90) + "]", WIDE),
@@ -396,6 +396,19 @@ def test_outputs_that_are_json_are_together_no_longer_than_an_answer(monkeypatch
     assert outputs.evaluate(whole[:1], 200, [], NESTED)
     with pytest.raises(outputs.OutputError, match="output b: the outputs of the step are longer than"):
         outputs.evaluate(whole, 200, [], NESTED)
+
+
+def test_what_stands_within_many_others_is_not_said_with_each_before_it_is_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = "[" + ",".join([NESTED] * 100) + "]"
+    every, inner = (outputs.Output("x", "json_path", path, "json") for path in ("$..*", "$[*]..[0]"))
+    (kept,) = outputs.evaluate([inner], 200, [], body).values()
+    assert len(kept) == 59 * 100
+    monkeypatch.setattr(outputs, "MOST_JSON", len(body))
+    monkeypatch.setattr(outputs, "_sayable", None)
+    with pytest.raises(outputs.OutputError, match="output x: the outputs of the step are longer than"):
+        outputs.evaluate([every], 200, [], body)
 
 
 @pytest.mark.parametrize(

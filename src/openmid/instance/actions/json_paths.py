@@ -21,7 +21,7 @@ from jsonpath_rfc9535.selectors import FilterSelector, IndexSelector, JSONPathSe
 from jsonpath_rfc9535.tokens import TokenStream
 
 MOST_DEEP = 100
-OPERATION = 8
+OPERATION = 4
 """Characters of a condition that count as one look."""
 
 

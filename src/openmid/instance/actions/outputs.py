@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -232,7 +233,8 @@ def _by_json_path(answer: _Answer, output: Output) -> Any:
     try:
         path = compiled(output.expression)
         found = path.values(answer.json)
-        value = list(found) if output.type == "json" and not path.singular else next(found, None)
+        several = output.type == "json" and not path.singular
+        value = _several(output, found, answer) if several else next(found, None)
         keepable(value)
     except (JSONPathError, RecursionError):
         raise OutputError(
@@ -243,6 +245,21 @@ def _by_json_path(answer: _Answer, output: Output) -> Any:
             f"output {output.name} has half of a surrogate pair in it, which is no text", "look at the step's output"
         ) from None
     return value
+
+
+SEVERAL = 10
+
+
+def _several(output: Output, found: Iterator[Any], answer: _Answer) -> list[Any]:
+    """All of them. What stands within many others is said with each: the sum is asked for before there is too much."""
+    values = list(islice(found, SEVERAL))
+    said = 0
+    while len(values) % SEVERAL == 0 and (more := list(islice(found, SEVERAL))):
+        said += len(json.dumps(values[-SEVERAL:]))
+        if said > answer.room:
+            raise _too_long(output)
+        values += more
+    return values
 
 
 def _by_xpath(answer: _Answer, output: Output) -> Any:
@@ -334,7 +351,10 @@ def _sayable(output: Output, value: Any, answer: _Answer) -> Any:
             f"output {output.name} has a number in it that JSON cannot say", "look at the body in the step's output"
         ) from None
     if answer.room < 0:
-        raise OutputError(
-            f"output {output.name}: the outputs of the step are longer than {MOST_JSON:,} characters", "read less of it"
-        )
+        raise _too_long(output)
     return value
+
+
+def _too_long(output: Output) -> OutputError:
+    sentence = f"output {output.name}: the outputs of the step are longer than {MOST_JSON:,} characters"
+    return OutputError(sentence, "read less of it")
