@@ -281,9 +281,10 @@ def _by_xpath(answer: _Answer, output: Output) -> Any:
 def _string_value(node: Any) -> str | None:
     """XPath 1.0, 5: of an element all text in it; a comment's and a processing instruction's own. An element that is nil
     (XML Schema part 1, 2.6.2) has no value."""
-    if isinstance(node.tag, str) and node.get(_NIL, "").strip() in ("true", "1"):
+    is_element = isinstance(node.tag, str)
+    if is_element and node.get(_NIL, "").strip() in ("true", "1"):
         return None
-    text: str = _STRING(node)
+    text: str = _STRING(node) if is_element else node.text or ""  # lxml evaluates at elements only
     spend(1 + len(text) // 16)  # what stands within many elements is copied for each
     return text
 
