@@ -32,6 +32,7 @@ OF = {
 
 def executions(database: sqlite3.Connection, originals: Sequence[str], count: int, days: int = 30) -> None:
     """`count` more executions, over the last `days`: the originals by turns, with steps, jobs and results."""
+    database.execute("BEGIN IMMEDIATE")  # one that has read first may not write once the instance has written
     database.execute("CREATE TEMP TABLE original (sys_id TEXT, turn INTEGER)")
     database.executemany("INSERT INTO original VALUES (?, ?)", [(each, turn) for turn, each in enumerate(originals)])
     for table in ("ecc_queue", "step_execution", "execution"):
