@@ -143,7 +143,7 @@ def test_on_is_killed(started: Path, provider: Provider, tmp_path: Path) -> None
     points = bench.points("on")
     assert len(points) > 100
     states: Counter[str] = Counter()
-    for point in sample(points, 6):
+    for point in sample(points, 4):
         done = bench.kill("on", point)
         assert done.returncode == -9, (point, done.stderr)
         interrupted = fips_backup.under_way(started)
@@ -173,7 +173,7 @@ def test_off_is_killed(started: Path, provider: Provider, tmp_path: Path) -> Non
     off = without_backups(snapshot(started))
     bench.reset()
     states: Counter[str] = Counter()
-    for point in sample(points, 8):
+    for point in sample(points, 5):
         done = bench.kill("off", point)
         assert done.returncode == -9, (point, done.stderr)
         interrupted = fips_backup.under_way(started)
