@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openmid.instance.actions import fill, inputs, outputs, pills
+from openmid.instance.actions import fill, inputs, outputs, pills, xpaths
 from openmid.instance.records import header_secrets
 from openmid.wire.probes import Attachment, RestProbe
 
@@ -423,7 +423,7 @@ def test_what_stands_within_many_others_is_not_said_with_each_before_it_is_too_l
     ],
 )
 def test_honest_conditions_are_free_on_any_answer(expression: str) -> None:
-    assert outputs._looks(expression)[1] == 1
+    assert xpaths.price(expression)[1] == 1
 
 
 @pytest.mark.parametrize(

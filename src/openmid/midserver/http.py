@@ -31,6 +31,7 @@ from openmid.midserver.evidence import gather
 from openmid.midserver.exchange import Answer, Chunks, Destination, exchange, head
 from openmid.midserver.outgoing import Request
 from openmid.midserver.protocol_registry import NotRegistered, ProtocolRegistry
+from openmid.wire import charsets
 from openmid.wire.messages import Job
 from openmid.wire.probes import (
     MAX_ATTACHMENT_BYTES,
@@ -358,6 +359,6 @@ def _evidence(error: Exception, attempt: Attempt, base: Evidence) -> Evidence:
 async def _fault(answer: Answer, body: bytes, text: str | None) -> SoapFault | None:
     """A long document is read beside the loop: other calls go on. What Content-Type says of its encoding counts before
     what it says itself (RFC 7303, 3)."""
-    body = body if text is None else incoming.as_utf8(text)
+    body = body if text is None else charsets.undeclared(text).encode()
     kind = answer.headers.get("Content-Type", "")
     return soap.fault(kind, body) if len(body) < _LARGE else await asyncio.to_thread(soap.fault, kind, body)

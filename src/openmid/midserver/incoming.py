@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from openmid.midserver.connector import Attempt
@@ -10,7 +9,6 @@ from openmid.midserver.exchange import Answer
 from openmid.wire import charsets
 from openmid.wire.probes import Timing
 
-_DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
 _DROPPED = 64 * 1024
 """What is read of a body that nobody wants, so that its connection can be used again."""
 
@@ -36,11 +34,6 @@ def read(answer: Answer, body: bytes) -> str | None:
     declared = None if answer.charset else charsets.declared(kind, body[:1024].decode("latin-1"))
     found = text(body, declared) if declared else None
     return text(body, answer.charset) if found is None else found
-
-
-def as_utf8(found: str) -> bytes:
-    """A text as bytes, without what an XML declaration said of those that it was read from."""
-    return _DECLARATION.sub("", found).encode()
 
 
 def text(body: bytes, charset: str | None) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 _NONE = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _NAMED = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 _DECLARED = re.compile(r"""\A\s*<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.:-]{1,40})["']""", re.ASCII)
+_DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
 _WIDE = ("utf", "ucs", "iso-10646")
 
 
@@ -60,6 +61,11 @@ def declared(content_type: str, start: str) -> str | None:
         return None
     found = _DECLARED.match(start)
     return found[1] if found and not found[1].lower().startswith(_WIDE) else None
+
+
+def undeclared(text: str) -> str:
+    """An XML document without what it says of the bytes that it was read from: of a text that is not so any more."""
+    return _DECLARATION.sub("", text)
 
 
 def as_sent(headers: Iterable[Iterable[str]], text: str) -> bytes:

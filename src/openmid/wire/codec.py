@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 T = TypeVar("T")
+NO_MESSAGE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What msgspec raises for bytes that are no such message."""
 
 
 class WireError(Exception):
@@ -29,7 +31,7 @@ def decode(raw: bytes, kind: type[T]) -> T:
         message: T = _decoder(kind).decode(raw)  # type: ignore[arg-type]  # a type is hashable
         if rb"\u" in raw and (rb"\ud" in raw or rb"\uD" in raw):
             encode(message)  # half of a surrogate pair is no text: neither a database nor a message takes it
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except NO_MESSAGE as error:
         name = getattr(kind, "__name__", "message")
         raise WireError(f"not a valid {name}: {error}") from error
     return message

@@ -15,6 +15,7 @@ from openmid.instance.actions import validation
 from openmid.instance.actions.planner import Plan, plan
 from openmid.instance.connections.validation import url_path
 from openmid.instance.errors import InstanceError
+from openmid.wire.codec import NO_MESSAGE
 
 Pairs = list[tuple[str, str]] | dict[str, str]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -46,7 +47,7 @@ class AdHocRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         try:
             found = msgspec.json.decode(raw or b"{}", type=cls)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except NO_MESSAGE as error:
             raise BadRequestError(f"the request is not understood: {error}", EXAMPLE) from None
         for name, problem in found._problems():
             raise BadRequestError(f"{name}: {problem}", EXAMPLE)

@@ -7,7 +7,6 @@ A path without a choice is walked without generators.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,37 +19,12 @@ from jsonpath_rfc9535.segments import JSONPathChildSegment, JSONPathRecursiveDes
 from jsonpath_rfc9535.selectors import FilterSelector, IndexSelector, JSONPathSelector, NameSelector
 from jsonpath_rfc9535.tokens import TokenStream
 
+from openmid.instance.actions import looks
+from openmid.instance.actions.looks import TooManyLooks
+
 MOST_DEEP = 100
 OPERATION = 4
 """Characters of a condition that count as one look."""
-
-
-class TooManyLooks(Exception):
-    """Raised when an expression has looked at more than it may."""
-
-
-class _Left(threading.local):
-    looks = (0,)
-
-
-_left: Any = _Left()
-
-
-def allow(looks: int) -> None:
-    """So many looks, for all that this thread evaluates until the next `allow`."""
-    _left.looks = [looks]
-
-
-def spend(looks: int) -> None:
-    """So many are about to be.
-
-    Raises:
-        TooManyLooks.
-    """
-    left = _left.looks
-    left[0] -= looks
-    if left[0] < 0:
-        raise TooManyLooks
 
 
 def _a_child(selectors: Sequence[JSONPathSelector]) -> int:
@@ -68,7 +42,7 @@ class _Child(JSONPathChildSegment):
         self.a_child = _a_child(self.selectors)
 
     def resolve(self, nodes: Iterable[JSONPathNode]) -> Iterator[JSONPathNode]:
-        left, each, a_child = _left.looks, len(self.selectors), self.a_child
+        left, each, a_child = looks.left(), len(self.selectors), self.a_child
         for node in nodes:
             left[0] -= each + (a_child * len(node.value) if a_child and isinstance(node.value, dict | list) else 0)
             if left[0] < 0:
@@ -85,7 +59,7 @@ class _Descent(JSONPathRecursiveDescentSegment):
         self.a_child = 1 + _a_child(self.selectors)
 
     def resolve(self, nodes: Iterable[JSONPathNode]) -> Iterator[JSONPathNode]:
-        left, each, a_child = _left.looks, len(self.selectors), self.a_child
+        left, each, a_child = looks.left(), len(self.selectors), self.a_child
         for top in nodes:
             waiting = [(top, 1)]
             while waiting:
@@ -133,7 +107,7 @@ class Path:
         self._way = [_key(each.selectors[0]) for each in query.segments] if self.singular else []
 
     def values(self, document: Any) -> Iterator[Any]:
-        """The values that it leads to; after `allow`.
+        """The values that it leads to; after `looks.allow`.
 
         Raises:
             TooManyLooks, JSONPathError, RecursionError.

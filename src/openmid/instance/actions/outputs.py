@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
@@ -16,20 +16,19 @@ import msgspec
 from jsonpath_rfc9535 import JSONPathError
 from lxml import etree
 
+from openmid.instance.actions import xpaths
 from openmid.instance.actions.inputs import Input, InputError, fitting, keepable
-from openmid.instance.actions.json_paths import TooManyLooks, allow, compiled, spend
+from openmid.instance.actions.json_paths import compiled
+from openmid.instance.actions.looks import TooManyLooks, allow
 from openmid.instance.errors import InstanceError
 from openmid.instance.records import header_secrets
-from openmid.wire import related
+from openmid.wire import charsets, related
 
 Source = Literal["json_path", "xpath", "header", "status", "body"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 MOST = 100
 MOST_CHARACTERS = 64 * 1024
 EXAMPLES = {"json_path": "$.order.id", "xpath": "//*[local-name()='id']", "header": "Location"}
-_DECLARATION = re.compile(r"\A\ufeff?\s*<\?xml\s[^>]*\?>")
-_STRING = etree.XPath("string()", smart_strings=False)
-_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 LOOKS, LOOKS_A_CHARACTER = 100_000, 2
 """So many values of an answer, and elements, the outputs of a step look at together: some seconds for the longest answer.
@@ -97,7 +96,6 @@ def check(output: Output) -> None:
         raise ValueError(f"Output {output.name}: {output.expression} is not understood: {error}.") from None
 
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _DESCENT = {"json_path": "..", "xpath": "//"}
 _COSTLY = {
     "json_path": re.compile(r"\[\s*\?.*(?:\.\.|\$)", re.DOTALL),
@@ -111,47 +109,13 @@ def _cheap(output: Output) -> None:
     Raises:
         ValueError: a second search of descendants, one in a condition, another axis, a union.
     """
-    text = _QUOTED.sub("''", output.expression)
+    text = xpaths.QUOTED.sub("''", output.expression)
     mark = _DESCENT[output.source]
     if text.count(mark) > 1 or _COSTLY[output.source].search(text):
         raise ValueError(
             f"Output {output.name}: {output.expression} may take very long: it has one {mark} at most, none in a "
             "condition, and goes to children and attributes only."
         )
-
-
-_NODE_TEST = re.compile(r"\b(text|node|comment)\s*\(\s*\)")
-_COMPARED = re.compile(r"!=|<=|>=|=|<|>")
-_ONE = r"(?:''|-?[\d.]+|\.|@[\w:.-]+)"
-_CALL = r"\b(?!(?:or|and|div|mod|id)\s*\()[a-z-]+\("
-_WITH_ONE = re.compile(
-    rf"(?:(?<![\w/.*:-]){_ONE}|{_CALL}[^()]*\))\s*(?:!=|<=|>=|=|<|>)|(?:!=|<=|>=|=|<|>)\s*(?:{_ONE}(?![\w/*:(.])|{_CALL})"
-)
-_FROM_THE_ROOT = re.compile(r"[\[(,=<>+|\s-]/|[\w\])'.]\s*\*\s*/|\bid\s*\(")
-
-
-@lru_cache(maxsize=256)
-def _looks(expression: str) -> tuple[int, int]:
-    """What an XPath costs: looks, times the number of elements to the power of the second: 1, and one more where sets of
-    elements are compared with each other, and for each path from the root in a condition."""
-    text = _NODE_TEST.sub(r"\1", _QUOTED.sub("''", expression))
-    sets = len(_COMPARED.findall(text)) > len(_WITH_ONE.findall(text))
-    return 1 + len(text) // 16, 1 + sets + len(_FROM_THE_ROOT.findall(_conditions(text)))
-
-
-def _conditions(text: str) -> str:
-    """What stands in square brackets."""
-    found, depth = [], 0
-    for each in text:
-        depth += each == "["
-        found += [each] if depth else []
-        depth -= each == "]"
-    return "".join(found)
-
-
-def _cost(expression: str, elements: int) -> int:
-    looks, power = _looks(expression)
-    return int(looks * elements**power)
 
 
 def evaluate(outputs: Sequence[Output], status_code: int, headers: list[tuple[str, str]], body: str) -> dict[str, Any]:
@@ -192,41 +156,17 @@ class _Answer:
     @property
     def _document(self) -> str:
         """The body; of an MTOM answer the envelope in it."""
-        kind = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        kind = charsets.content_type(self.headers)
         if not related.is_related(kind):
             return self.body
         return related.root(kind, self.body.encode()).decode(errors="replace")
 
     @cached_property
-    def xml(self) -> Any:
+    def xml(self) -> xpaths.Document:
         try:
-            return lxml_fromstring(_DECLARATION.sub("", self._document).encode())  # it is text already
+            return xpaths.Document(self._document)
         except (etree.XMLSyntaxError, ValueError) as error:
             raise OutputError(f"the body is not XML ({error})", "look at the body in the step's output") from None
-
-    @cached_property
-    def names(self) -> tuple[int, dict[str, str]]:
-        """How many elements there are, and their namespaces by prefix."""
-        count, known = 0, dict[str, str]()
-        for each in self.xml.iter():
-            count += 1
-            for prefix, uri in each.nsmap.items():
-                if prefix:
-                    known[prefix] = uri
-        return count, known
-
-
-def lxml_fromstring(raw: bytes) -> Any:
-    """A document's root: no entity is expanded, nothing fetched.
-
-    Raises:
-        etree.XMLSyntaxError, ValueError: no XML, or one with a DOCTYPE.
-    """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    root = etree.fromstring(raw, parser)
-    if root.getroottree().docinfo.doctype:
-        raise ValueError("it has a DOCTYPE")
-    return root
 
 
 def _by_json_path(answer: _Answer, output: Output) -> Any:
@@ -263,30 +203,13 @@ def _several(output: Output, found: Iterator[Any], answer: _Answer) -> list[Any]
 
 
 def _by_xpath(answer: _Answer, output: Output) -> Any:
-    count, known = answer.names
-    spend(_cost(output.expression, count))
     try:
-        evaluator = etree.XPathEvaluator(answer.xml.getroottree(), namespaces=known, regexp=False, smart_strings=False)
-        found = evaluator(output.expression)
+        found = answer.xml.find(output.expression)
     except etree.XPathError as error:
         raise OutputError(f"output {output.name}: {output.expression}: {error}", "look at its expression") from None
-    if isinstance(found, float) and found.is_integer():
-        return int(found)  # its numbers are all floats, and one without decimals is written so (XPath 1.0, 4.2)
-    if not isinstance(found, list):
+    if not isinstance(found, Iterator):
         return found
-    texts = (each if isinstance(each, str) else _string_value(each) for each in found)
-    return list(texts) if output.type == "json" else next(texts, None)
-
-
-def _string_value(node: Any) -> str | None:
-    """XPath 1.0, 5: of an element all text in it; a comment's and a processing instruction's own. An element that is nil
-    (XML Schema part 1, 2.6.2) has no value."""
-    is_element = isinstance(node.tag, str)
-    if is_element and node.get(_NIL, "").strip() in ("true", "1"):
-        return None
-    text: str = _STRING(node) if is_element else node.text or ""  # lxml evaluates at elements only
-    spend(1 + len(text) // 16)  # what stands within many elements is copied for each
-    return text
+    return list(found) if output.type == "json" else next(found, None)
 
 
 def _by_header(answer: _Answer, output: Output) -> str | None:

@@ -60,7 +60,8 @@ def start(connection: Connection, new: New, steps: tuple[Step, ...]) -> None:
         _write(connection, execution, position, step.name, "Waiting", None, Begun(step.text))
     sys_id = _write(connection, execution, 0, steps[0].name, "In Progress", new["now"], begun)
     if begun.failure is not None:
-        end_step(connection, Running(sys_id, execution, steps[0].plan, last=False, output_plan=""), begun.failure)
+        unable = Running(sys_id, execution, steps[0].plan, last=False, output_plan="")
+        end_step(connection, Ended(unable, begun.failure))
 
 
 def _write(
@@ -113,14 +114,17 @@ def _begin(
     return Begun(text, item, chosen.name)
 
 
-class Unable(NamedTuple):
-    """A step that has begun and cannot be run, and why."""
+class Ended(NamedTuple):
+    """How a step ended. `response`: the sys_id of its answer's item; `proof`: of the MID Server's; `outputs`: JSON."""
 
     step: Running
-    failure: Failure
+    failure: Failure | None
+    response: str = ""
+    proof: str = ""
+    outputs: str = "{}"
 
 
-def _continue(connection: Connection, execution: str) -> Unable | None:
+def _continue(connection: Connection, execution: str) -> Ended | None:
     """Begin the next step, and say where that cannot be done; where there is none the execution is complete. Where the
     step that ended was to be cancelled, and its answer was quicker, no other begins."""
     row = connection.first(SQL["next_step"], execution=execution)
@@ -137,7 +141,7 @@ def _continue(connection: Connection, execution: str) -> Unable | None:
     connection.change(SQL["begin_step"], sys_id=row["sys_id"], now=clock.now(), **what)
     if begun.failure is None:
         return None
-    return Unable(Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
+    return Ended(Running(row["sys_id"], execution, step.plan, last=False, output_plan=""), begun.failure)
 
 
 def running(connection: Connection, *items: str) -> dict[str, Running]:
@@ -155,44 +159,24 @@ def running(connection: Connection, *items: str) -> dict[str, Running]:
     }
 
 
-def end_step(
-    connection: Connection,
-    step: Running,
-    failure: Failure | None,
-    response: str = "",
-    proof: str = "",
-    outputs: str = "{}",
-) -> None:
-    """The step has ended, with `outputs` (JSON); so has the execution, or its next step begins. One that cannot begin ends
-    at once."""
-    _write_end(connection, step, failure, response, proof, outputs)
-    unable = _after(connection, step, failure)
-    while unable is not None:
-        _write_end(connection, *unable)
-        unable = _after(connection, *unable)
+def end_step(connection: Connection, ended: Ended) -> None:
+    """The step has ended; so has the execution, or its next step begins. One that cannot begin ends at once."""
+    found: Ended | None = ended
+    while found is not None:
+        connection.later(
+            SQL["end_step"],
+            sys_id=found.step.sys_id,
+            state=_state(found.failure),
+            now=clock.now(),
+            response=found.response,
+            fips_proof=found.proof,
+            error=msgspec.json.encode(found.failure).decode() if found.failure else "",
+            outputs=found.outputs,
+        )
+        found = _after(connection, found.step, found.failure)
 
 
-def _write_end(
-    connection: Connection,
-    step: Running,
-    failure: Failure | None,
-    response: str = "",
-    proof: str = "",
-    outputs: str = "{}",
-) -> None:
-    connection.later(
-        SQL["end_step"],
-        sys_id=step.sys_id,
-        state=_state(failure),
-        now=clock.now(),
-        response=response,
-        fips_proof=proof,
-        error=msgspec.json.encode(failure).decode() if failure else "",
-        outputs=outputs,
-    )
-
-
-def _after(connection: Connection, step: Running, failure: Failure | None) -> Unable | None:
+def _after(connection: Connection, step: Running, failure: Failure | None) -> Ended | None:
     if failure is not None and (failure.code == CANCELLED or not step.plan.goes_on):
         connection.change(SQL["cancel_steps"], execution=step.execution)
         _end_execution(connection, step.execution, _state(failure))

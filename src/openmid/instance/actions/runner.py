@@ -279,7 +279,7 @@ def _take_results(
         if each.sys_id in steps:
             step = steps[each.sys_id]
             found = read.get(each.sys_id) or values.of_step(step.plan, each.result)
-            progress.end_step(connection, step, found.failure, response, proof, found.outputs)
+            progress.end_step(connection, progress.Ended(step, found.failure, response, proof, found.outputs))
 
 
 def _kept(answered: JobResult) -> JobResult:
@@ -315,7 +315,7 @@ def lapse(connection: Connection) -> int:
 
 def _end_lost(connection: Connection, item: str, failure: Failure) -> None:
     for step in progress.running(connection, item).values():
-        progress.end_step(connection, step, failure)
+        progress.end_step(connection, progress.Ended(step, failure))
 
 
 def _proof(connection: Connection, mid: str) -> str:

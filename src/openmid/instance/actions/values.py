@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import traceback
 from typing import Any, NamedTuple
 
 import msgspec
@@ -91,7 +92,8 @@ def of_step(planned: Plan | Ending, answer: ProbeResult) -> OfStep:
     except InstanceError as error:
         return OfStep("{}", Failure("output_not_read", str(error), error.hint))
     except Exception as error:  # a partner's text: whatever it does to us, its MID Server's other results are taken
-        log.exception("an answer could not be read")
+        where = "".join(traceback.format_tb(error.__traceback__))  # not its words: they may be the partner's
+        log.error("an answer could not be read: %s\n%s", type(error).__name__, where)  # noqa: TRY400
         return OfStep("{}", Failure("output_not_read", f"the answer cannot be read: {type(error).__name__}", LOOK))
 
 

@@ -21,9 +21,9 @@ from openmid.instance.actions.planner import Plan
 from openmid.instance.actions.wsdl import WsdlError
 from openmid.instance.connections.validation import url_path
 from openmid.instance.ecc.writer import writer
+from openmid.wire import charsets
 
 _QUERY = re.compile(r"\A(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*\Z")
-_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 ACCEPT = ("Accept", "text/xml, application/xml, application/wsdl+xml, */*;q=0.1")
 
 
@@ -112,7 +112,7 @@ def _content(execution: dict[str, Any]) -> bytes:
     output = step["output"]
     if output.get("body_is_base64"):
         return base64.b64decode(output["body"])
-    return _DECLARATION.sub("", str(output.get("body", ""))).encode(errors="replace")
+    return charsets.undeclared(str(output.get("body", ""))).encode(errors="replace")
 
 
 def _missing(found: list[dict[str, Any]], documents: dict[str, bytes]) -> list[str]:

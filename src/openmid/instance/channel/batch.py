@@ -28,6 +28,7 @@ from openmid.instance.channel.preferences import Preferences
 from openmid.instance.ecc.writer import writer
 from openmid.instance.errors import InstanceError
 from openmid.instance.records.database import new_id
+from openmid.wire.codec import NO_MESSAGE
 
 MOST = 100
 """So many executions: they begin in one unit of work, and others wait for it."""
@@ -72,7 +73,7 @@ async def execute_batch(request: Request) -> Response:
 def _wanted(raw: bytes) -> list[Wanted]:
     try:
         asked = msgspec.json.decode(raw, type=Batch).executions
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except NO_MESSAGE as error:
         raise Refused(400, "bad_body", f"the body is not understood: {error}", SHAPE) from None
     return [Wanted(new_id(), each.idempotency_key, each.inputs) for each in asked]
 

@@ -29,11 +29,11 @@ from openmid.instance.actions import runner
 from openmid.instance.actions.ad_hoc import AdHocRequest
 from openmid.instance.actions.details import ENDED, Told, one, state
 from openmid.instance.channel.following import following
-from openmid.instance.channel.http import Json, Refused, body, in_thread
+from openmid.instance.channel.http import Json, Refused, address, body, in_thread
 from openmid.instance.channel.preferences import Preferences
 from openmid.instance.ecc.writer import writer
 from openmid.instance.records.database import DATABASE_ERRORS, Connection, new_id
-from openmid.wire.codec import encode
+from openmid.wire.codec import NO_MESSAGE, encode
 
 log = logging.getLogger("openmid.channel")
 MAX_KEY = 255
@@ -55,8 +55,7 @@ async def caller(request: Request) -> Caller:
         TooManyAttempts.
     """
     header = request.headers.get("authorization", "")
-    address = request.client.host if request.client else ""
-    found = _just.identify(header) if is_token(header) else await in_thread(identify, header, address)
+    found = _just.identify(header) if is_token(header) else await in_thread(identify, header, address(request))
     if found is None:
         raise Refused(401, "User Not Authenticated", "User Not Authenticated", "Required to provide Auth information")
     if origin.is_foreign(request.headers.get("sec-fetch-site")):
@@ -210,7 +209,7 @@ def _inputs(raw: bytes) -> dict[str, Any]:
     """The inputs in a body: `{"inputs": {name: value}}`; an empty body has none."""
     try:
         sent = msgspec.json.decode(raw, type=Inputs) if raw.strip() else Inputs()
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except NO_MESSAGE as error:
         raise Refused(
             400, "bad_body", f"the body is not understood: {error}", 'send {"inputs": {"name": "value"}}, or nothing'
         ) from None
