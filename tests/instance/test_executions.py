@@ -14,8 +14,8 @@ from openmid.instance.ecc.models import EccQueueItem
 from openmid.instance.ecc.writer import writer
 from openmid.instance.mid.models import EnrolmentToken, MidServer
 from openmid.instance.records import header_secrets
-from openmid.wire.messages import ClaimAnswer
-from openmid.wire.probes import Failure
+from openmid.wire.messages import ClaimAnswer, JobResult, ResultsAnswer, ResultsRequest
+from openmid.wire.probes import Failure, ProbeResult
 from tests.instance.conftest import both, validate
 from tests.instance.partners import Api, Mid
 from tests.instance.test_walk import PROOF, records
@@ -86,6 +86,21 @@ def test_a_large_answer_is_read_while_others_are_served(api: Api, mid: Mid, monk
     assert (found["state"], found["steps"][0]["outputs"]) == ("Completed", {"id": 1})
     assert threads[1].startswith("openmid-outputs")
     assert not threads[2].startswith("openmid-outputs")
+
+
+def test_of_two_large_answers_of_one_job_the_one_under_the_lease_in_force_counts(api: Api, mid: Mid) -> None:
+    records(api)
+    wanted = {"name": "id", "source": "json_path", "expression": "$.id", "type": "integer"}
+    api.action("reading", {"connection_alias": "partner", "outputs": [wanted]})
+    sys_id = api.execute("reading").json["sys_id"]
+    lost = mid.job()
+    writer().run(lambda connection: connection.change("UPDATE ecc_queue SET lease_until = 1"))
+    writer().run(runner.lapse)
+    pairs = [(mid.job(), 2), (lost, 1)]
+    answers = [ProbeResult(1, 200, body=f'{{"id": {number}}}' + " " * runner.LARGE) for _, number in pairs]
+    results = [JobResult(job.sys_id, job.lease, each) for (job, _), each in zip(pairs, answers, strict=True)]
+    assert mid.post("/results", ResultsRequest(results)).message(ResultsAnswer).late == [lost.sys_id]
+    assert api.details(sys_id)["steps"][0]["outputs"] == {"id": 2}
 
 
 def test_a_failed_call_tells_the_mid_servers_words(api: Api, mid: Mid) -> None:

@@ -230,8 +230,8 @@ def cancel(connection: Connection, execution: str) -> bool:
 
 LARGE = 64 * 1024
 """Characters of an answer whose outputs are read before its unit of work, and not on the loop: it may take seconds."""
-Read = dict[str, OfStep]
-"""By job, what its step makes of its answer; the plan of a step that runs does not change."""
+Read = dict[tuple[str, str], OfStep]
+"""By job and lease, what its step makes of its answer; the plan of a step that runs does not change."""
 
 
 def large(results: Sequence[JobResult]) -> list[JobResult]:
@@ -243,7 +243,7 @@ def read_ahead(results: Sequence[JobResult]) -> Read:
     """What their steps make of large results; for a thread, which may take its time."""
     steps = progress.running(reader(), *(each.sys_id for each in results))
     return {
-        each.sys_id: values.of_step(steps[each.sys_id].plan, _kept(each).result)
+        (each.sys_id, each.lease): values.of_step(steps[each.sys_id].plan, _kept(each).result)
         for each in results
         if each.sys_id in steps
     }
@@ -278,7 +278,7 @@ def _take_results(
     for each, response in accepted:
         if each.sys_id in steps:
             step = steps[each.sys_id]
-            found = read.get(each.sys_id) or values.of_step(step.plan, each.result)
+            found = read.get((each.sys_id, each.lease)) or values.of_step(step.plan, each.result)
             progress.end_step(connection, progress.Ended(step, found.failure, response, proof, found.outputs))
 
 
